@@ -135,6 +135,11 @@ class LinearBackend:
         problem = self.setup.problem
         return resolve(None, problem)[:1] if self.setup.metrics[0].counts else ()
 
+    @property
+    def _perfect(self) -> list[float | None]:
+        """The best possible score, by curve that is read."""
+        return [metric.perfect for metric in (self.setup.metrics[0], *self._smooth)]
+
     def _scored(self, piece: Piece, solver: Solver) -> FittedPiece:
         curves = self._scores(piece, (*self._path_metrics, *self._smooth), solver)
         return FittedPiece(piece, curves[: len(self._path_metrics)], *curves[len(self._path_metrics) :])
@@ -164,18 +169,17 @@ class LinearBackend:
     def _ends(self, path: FittedPath, solver: Solver, points: int) -> bool:
         """Whether a path that was asked for so many points ends where it is."""
         over = path.steps >= points and not self._goes_on(path, solver)
-        perfect = tuple(metric.perfect for metric in (self.setup.metrics[0], *self._smooth))
-        return over or path.past_best(perfect, points) or path.steps == len(path.lambdas)
+        return over or path.past_best(self._perfect, points) or path.steps == len(path.lambdas)
 
     def _limit(self, config: LinearConfig, solver: Solver, terms: GeneralTerms, end: Piece) -> FittedPiece | None:
         """What a path tends to as lambda goes to zero, where that is the fit without a penalty.
 
         With an L1 part and no fewer columns than rows it is another of the fits that explain all of y, and so is not
-        known before the path gets there.
+        known before the path gets there. Of limited coefficients there is one even where classes are separable.
         """
         rows = np.array([len(train) for train in self.design.train])
         own = not terms.sparse or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
-        if not own or solver.tells_apart(end):
+        if not own or (config.limits is None and solver.tells_apart(end)):
             return None
         limit = self._without_penalty(config, solver)
         return None if limit.piece.separable is not None else limit
@@ -211,7 +215,7 @@ class LinearBackend:
             return False
         if not path.free and (path.limit is None or self._explained(path.limit.piece, solver) > SATURATED):
             return path.rising and self._explained(end, solver) <= SATURATED
-        return not (path.below_limit and path.tends_to_limit(self.setup.metrics[0].perfect))
+        return path.unsettled(self._perfect)
 
     def _explained(self, point: Piece, solver: Solver) -> float:
         """The share of its null model's loss that a point explains, of the fold where that is least."""

@@ -101,10 +101,19 @@ class FittedPath:
         return [_joined(along) for along in zip(*(one.curves for one in self.fitted), strict=True)]
 
     @property
-    def read(self) -> list[Array]:
-        """``[S]`` mean validation curves that tell where the path ends: the deciding one, and beside steps the loss."""
+    def read(self) -> list[ReadCurve]:
+        """Those that tell where the path ends: the deciding one, and beside steps the loss."""
         smooth = [one.smooth for one in self.fitted if one.smooth is not None]
-        return [self.scores()[0].mean(), *([_joined(smooth).mean()] if smooth else [])]
+        along = [self.scores()[0], *([_joined(smooth)] if smooth else [])]
+        return [ReadCurve(curves.mean(), self.free) for curves in along]
+
+    @property
+    def read_limits(self) -> list[float]:
+        """The mean scores of the limit, by each of them; NaN where there is none."""
+        if self.limit is None:
+            return [math.nan] * len(self.read)
+        ends = (self.limit.curves[0], self.limit.smooth)
+        return [float(curves.mean()[0]) for curves in ends if curves is not None]
 
     def gap(self) -> Array:
         """``[K, S]`` relative duality gaps."""
@@ -132,56 +141,88 @@ class FittedPath:
         last = self.fitted[-1]
         return last.piece.point(last.steps - 1)
 
-    def past_best(self, perfect: tuple[float | None, ...], points: int) -> bool:
-        """Whether every mean validation curve that is read, of such best possible scores, is past its best for good."""
+    def past_best(self, perfect: Sequence[float | None], points: int) -> bool:
+        """Whether every curve that is read, of such best possible scores, is past its best for good."""
         pairs = zip(perfect, self.read, strict=True)
-        return all(best is not None and _turned(best - mean, points) for best, mean in pairs)
+        return all(best is not None and _turned(best - curve.mean, points) for best, curve in pairs)
 
     @property
     def defined(self) -> bool:
         """Whether any point has a score."""
-        return bool(np.isfinite(self.scores()[0].mean()).any())
+        return self.read[0].defined
 
     @property
     def rising(self) -> bool:
         """Whether the last point is the best so far, by any curve that is read."""
-        known = (mean for mean in self.read if len(mean) > 1 and np.isfinite(mean).any())
-        return any(choose_step(mean) == len(mean) - 1 for mean in known)
+        return any(curve.rising for curve in self.read)
 
     @property
     def below_limit(self) -> bool:
         """Whether all points score worse than the limit, by more than rounding."""
-        return self.left > ROUNDING * max(0.0 if self.free else 1.0, abs(self.limit_score))
+        return self.read[0].below(self.read_limits[0])
+
+    def unsettled(self, perfect: Sequence[float | None]) -> bool:
+        """Whether a curve that is read, of such best possible scores, rises or is below its limit, and not near to it.
+
+        What stands still, as steps do, is settled, however far another has to go.
+        """
+        ratio = float(self.lambdas[1] / self.lambdas[0])
+        each = zip(self.read, self.read_limits, perfect, strict=True)
+        return any(curve.unsettled(limit, best, ratio) for curve, limit, best in each)
+
+
+@dataclass(frozen=True)
+class ReadCurve:
+    """A mean validation curve ``[S]`` that tells where its path ends; `free` as of the path."""
+
+    mean: Array
+    free: bool
 
     @property
-    def limit_score(self) -> float:
-        """The mean score of the limit; NaN where there is none."""
-        return math.nan if self.limit is None else float(self.limit.curves[0].mean()[0])
+    def defined(self) -> bool:
+        return bool(np.isfinite(self.mean).any())
 
     @property
-    def left(self) -> float:
-        """How much better the limit is than the best point; NaN where there is none."""
-        mean = self.scores()[0].mean()
-        return self.limit_score - float(np.max(mean, initial=-np.inf, where=np.isfinite(mean)))
+    def rising(self) -> bool:
+        """Whether the last point is the best so far."""
+        return len(self.mean) > 1 and self.defined and choose_step(self.mean) == len(self.mean) - 1
 
-    def tends_to_limit(self, perfect: float | None) -> bool:
-        """Whether a curve that is below its limit is so near to it that it will hardly rise above it in between.
+    def below(self, limit: float) -> bool:
+        """Whether all points score worse than a limit, by more than rounding."""
+        size = 0.0 if self.free else float(np.max(np.abs(self.mean), initial=0.0, where=np.isfinite(self.mean)))
+        return self._left(limit) > ROUNDING * max(size, abs(limit))
 
-        Near the limit a curve is linear in lambda: it has as far to go as its last step foretells.
+    def unsettled(self, limit: float, perfect: float | None, ratio: float) -> bool:
+        """Whether it rises, or is below its limit, and has further to go than is worth it.
 
         Parameters
         ----------
+        limit
+            NaN where there is none.
         perfect
             The best possible score, if there is one.
+        ratio
+            Of each lambda to the one before.
         """
-        mean = self.scores()[0].mean()
-        known = mean[np.isfinite(mean)]
-        span = max(float(known.max()), self.limit_score) - float(known.min())
+        below = self.below(limit)
+        return (below or self.rising) and not (below and self._is_near(limit, perfect, ratio))
+
+    def _left(self, limit: float) -> float:
+        """How much better the limit is than the best point; NaN where there is none."""
+        return limit - float(np.max(self.mean, initial=-np.inf, where=np.isfinite(self.mean)))
+
+    def _is_near(self, limit: float, perfect: float | None, ratio: float) -> bool:
+        """Whether it is so near to its limit that it will hardly rise above it in between.
+
+        Near the limit a curve is linear in lambda: it has as far to go as its last step foretells.
+        """
+        known = self.mean[np.isfinite(self.mean)]
+        span = max(float(known.max()), limit) - float(known.min())
         if self.free and perfect is not None:
-            span = min(span, perfect - self.limit_score)
-        ratio = float(self.lambdas[1] / self.lambdas[0])
-        foretold = (float(mean[-1] - mean[-2]) if self.rising else 0.0) * ratio / (1 - ratio)
-        return self.left <= CLOSE * span and foretold <= max(2 * self.left, FINE * span)
+            span = min(span, perfect - limit)
+        foretold = (float(self.mean[-1] - self.mean[-2]) if self.rising else 0.0) * ratio / (1 - ratio)
+        left = self._left(limit)
+        return left <= CLOSE * span and foretold <= max(2 * left, FINE * span)
 
 
 def _joined(along: Sequence[Curves]) -> Curves:

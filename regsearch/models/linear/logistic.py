@@ -50,7 +50,6 @@ from regsearch.models.linear.working_columns import columns_in_play, times
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
 DECISIONS = 2**24  # of all folds that are held at a time, where X itself is not
-SMALL = 1  # how many matrices of curvature the columns in play take the room of, where these are kept
 CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
 
 
@@ -205,6 +204,9 @@ class LogLoss:
         def fit(k: int) -> _RidgeFit:
             return self._ridge_fold(k, scale, starts[k], strengths)
 
+        if self.design.by_rows:  # each is formed on all threads of BLAS, whose number is that of the process
+            for k in range(len(starts)):
+                self._ridge(k, scale)
         return for_each(fit, range(len(starts)), self.design.by_rows)
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
@@ -378,7 +380,7 @@ class _WorkingSets:
         """The curvature, for the next lambdas, where it is small beside the columns."""
         model = newton.curvature
         room = len(newton.columns.shift) * newton.sample.y.shape[-1]
-        small = model is not None and SMALL * model.gram.size <= room
+        small = model is not None and model.gram.size <= room
         self.known[k] = self.working[k].copy(), model if small else None
 
     def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:

@@ -58,10 +58,13 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
     """Whether a few Newton steps lead from decisions ``[n]`` of a fold to one that is at fault in no row.
 
     Two classes are separable then; they may be all the same where it is not seen. Nobody looks where many rows are at
-    fault.
+    fault, or columns are many.
     """
     y, weights = sample.y[0, 0], sample.weights
-    if np.mean(_faults(eta, y)) > FAULTS:
+    faults = _faults(eta, y)
+    if not faults.any():
+        return True
+    if np.mean(faults) > FAULTS or design.shape[1] > SIZE or design.shape[1] * len(weights) > NUMBERS:
         return False
     every, inverse = np.arange(design.shape[1]), design.inverse_scales("standard")[k]
     columns = WorkingColumns.of(design.fold(k), design.train[k], every, design.means[k], inverse).features

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Lasso, LinearRegression
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import PredefinedSplit, cross_val_score
 
 from regsearch import ElasticNet, Linear, Path
 from regsearch.data.folds import make_folds
@@ -79,6 +79,31 @@ def test_accuracy_that_stands_still_ends_no_path_whose_loss_falls() -> None:
     found = trial(made, Linear(default(penalties.AdaptiveElasticNet()), Path(10), "none"))
     assert len(set(found.trajectory.curves["accuracy"].mean()[5:10])) == 1
     assert found.point.val >= plain
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", ElasticNet(0.5)])
+def test_a_path_of_labels_ends_at_its_limit_where_that_of_the_loss_does(penalty: Any) -> None:
+    """Where the loss rises towards its limit for ever and labels stand still, neither path goes on to no lambda."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1))
+    y = (X[:, 0] + 0.3 * rng.normal(size=300) > 0).astype(int)
+    flipped = np.where(rng.random(200) < 0.2, 1 - y[:200], y[:200])  # what trains is noisier than what validates
+    cv = PredefinedSplit(np.repeat([-1, 0], [200, 100]))
+    labels, loss = (
+        trial(backend(X, np.append(flipped, y[200:]), scoring, cv), Linear(penalty, Path(20))).trajectory
+        for scoring in ("accuracy", "neg_log_loss")
+    )
+    assert not loss.axis[-1]
+    assert labels.steps <= loss.steps
+    assert labels.axis[labels.axis > 0].min() >= loss.axis[loss.axis > 0].min()
+
+
+def test_units_of_a_score_move_no_end() -> None:
+    """A path in small units has as many points, and the same limit."""
+    X, y = data("regression", 60, 4, 0.1, 1e3, 0)
+    usual, small = (trial(backend(X, unit * y), Linear("l1", scale="none")).trajectory for unit in (1.0, 1e-9))
+    assert usual.steps == small.steps
+    np.testing.assert_allclose(small.axis, 1e-9 * usual.axis, rtol=1e-9)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import linprog
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
+from regsearch import Path
 from regsearch._types import Array
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
@@ -21,7 +23,7 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.logistic import FLAT, LogLoss
 from regsearch.models.linear.penalties import ElasticNet, NoPenalty
-from regsearch.models.linear.separable import seen_apart
+from regsearch.models.linear.separable import SIZE, seen_apart
 from regsearch.space.sampling import default
 
 
@@ -195,3 +197,27 @@ def test_that_classes_are_separable_is_seen_from_a_fit_that_is_not_there_yet(sca
         top = terms.lambda_max(solver.gradient(scale))
         (*_, piece) = solver.path(terms, scale, top * np.geomspace(1, 0.02, 10))
         assert solver.tells_apart(piece.point(piece.coef.shape[1] - 1)) == apart
+
+
+def test_limited_coefficients_have_a_fit_where_classes_are_separable() -> None:
+    """With a limit on what separates the classes the path goes to the fit without a penalty, as any does."""
+    rng = np.random.default_rng(5)
+    X = pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"])
+    decided = (X.a + 0.15 * X.b).to_numpy()
+    far = np.abs(decided) > 0.05
+    problem = make_problem(X[far].reset_index(drop=True), (decided[far] > 0).astype(int))
+    made = LinearBackend(Setup(problem, make_folds(5, problem, 0), resolve("neg_log_loss", problem)))
+    limits = {"a": (None, 8.0)}
+    plain = made.evaluate(Candidate(0, Linear("none", 0.0, "none", limits=limits)))
+    found = made.evaluate(Candidate(1, Linear("l2", Path(10), "none", limits=limits)))
+    assert not found.trajectory.axis[-1]
+    assert found.point.val >= plain.point.val - 1e-9 * abs(plain.point.val)
+
+
+def test_a_fit_that_is_at_fault_nowhere_is_proof_whatever_its_columns() -> None:
+    """More columns than rows are told to be separable without a matrix of all their products."""
+    X, y = _columns(40, SIZE + 1), np.arange(40) % 2
+    design = Design(np.asfortranarray(X), (np.arange(40),), (np.arange(0),), np.ones(40))
+    solver, signs = LogLoss(design, y[:, None].astype(float)), 2.0 * y - 1
+    assert seen_apart(design, 0, solver.samples[0], signs)
+    assert not seen_apart(design, 0, solver.samples[0], np.where(np.arange(40) == 0, -signs, signs))
