@@ -100,8 +100,9 @@ def test_a_path_of_labels_ends_at_its_limit_where_that_of_the_loss_does(penalty:
 
 def test_units_of_a_score_move_no_end() -> None:
     """A path in small units has as many points, and the same limit."""
-    X, y = data("regression", 60, 4, 0.1, 1e3, 0)
-    usual, small = (trial(backend(X, unit * y), Linear("l1", scale="none")).trajectory for unit in (1.0, 1e-9))
+    X, y = data("regression", 60, 4, 0.1, 1.0, 5)
+    usual, small = (trial(backend(X, unit * y), Linear("l1")).trajectory for unit in (1.0, 1e-9))
+    assert not usual.axis[-1]
     assert usual.steps == small.steps
     np.testing.assert_allclose(small.axis, 1e-9 * usual.axis, rtol=1e-9)
 
