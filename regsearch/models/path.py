@@ -17,7 +17,8 @@ from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.numeric import format_number
 
-ROUNDING = 1e-12  # relative difference of two scores that counts as none
+ROUNDING = 1e-12  # relative difference of two scores that counts as none ...
+TINY = 1e-9  # ... and one that is not worth a word
 
 
 def tolerance_of(*scores: Array) -> float:
@@ -49,6 +50,11 @@ class Point:
     def tolerance(self) -> float:
         """What scores like these must differ by to differ at all, whatever their unit."""
         return ROUNDING * max(abs(self.val), abs(self.train))
+
+    @property
+    def least_difference(self) -> float:
+        """What scores like these must differ by to be worth a word: those of nets are of single precision."""
+        return TINY * max(abs(self.val), abs(self.train))
 
 
 @dataclass(frozen=True)

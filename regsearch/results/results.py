@@ -28,7 +28,7 @@ from regsearch.results.plots import Plots
 from regsearch.results.presented import Block, Presented
 from regsearch.results.ranking import candidates, rank_trials, references_of
 from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
-from regsearch.results.stored_study import Scoring, unfilled_config, unscored
+from regsearch.results.stored_study import Scoring, leading_reference, unfilled_config, unscored
 from regsearch.results.trial_arrays import TrialArrays
 from regsearch.results.trials_table import trials_table
 from regsearch.storage.optuna_study import OptunaStudy
@@ -121,7 +121,7 @@ class Results(TrialArrays, Presented):
     @property
     def reference_leads(self) -> bool:
         """Whether the reference, which no rule chooses, scores better than all that one may choose."""
-        return self.complete[:1] != self.candidates[:1]
+        return leading_reference(self) is not None
 
     @cached_property
     def references(self) -> Mapping[str, Trial]:

@@ -200,12 +200,18 @@ def reference_name(study: StoredStudy, reference: Trial) -> str:
 
 
 def leading_reference(study: StoredStudy, family: str | None = None) -> Trial | None:
-    """The reference that scores better than all that a rule may choose, or all of a family; `None` where none does."""
+    """The reference that scores better than all that a rule may choose, or all of a family; `None` where none does.
+
+    Better by so little that it is not worth a word is as good.
+    """
     ranked, tried = (
         [trial for trial in trials if family in (None, trial.family)] for trials in (study.complete, study.candidates)
     )
-    found = (trial for trial in ranked if trial.role == REFERENCE)
-    return next(found, None) if ranked[:1] != tried[:1] else None
+    leading = next((trial for trial in ranked if trial.role == REFERENCE), None)
+    if leading is None or ranked[:1] == tried[:1]:
+        return None
+    own, best = study.point(leading), study.point(tried[0]) if tried else None
+    return None if best is not None and abs(own.val - best.val) <= own.least_difference else leading
 
 
 def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:

@@ -95,6 +95,19 @@ def test_a_reference_that_leads_is_said_to(tmp_path: Path) -> None:
     assert any("worse than the reference" in str(advice) for advice in results.advice)
 
 
+def test_a_reference_that_is_better_by_next_to_nothing_does_not_lead(tmp_path: Path) -> None:
+    """What differs beyond the digits that anyone sees, or a net has, is as good."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(200, 3))
+    data = X, X.sum(axis=1) + 0.01 * rng.normal(size=200)
+    results = study(tmp_path, data=data, space=Linear("l2", Choice(1e-11, 2e-11))).run(3, quiet=True)
+    best, plain = (results.point(trial).val for trial in (results.candidates[0], results.reference))
+    assert 1e-12 < abs(plain - best) / abs(best) < 1e-9
+    assert results.complete[0] == results.reference
+    assert not results.reference_leads
+    assert "scores better" not in dict(verdict(results))["How much does it overfit?"]
+
+
 def test_a_reference_alone_is_chosen(tmp_path: Path) -> None:
     """Where nothing but the reference is complete, it is what there is to choose."""
     results = study(tmp_path).run(1, quiet=True)

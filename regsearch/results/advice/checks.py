@@ -25,7 +25,6 @@ from regsearch.results.advice.evidence import (
     may_be_gain,
     no_better_than_constant,
     overfits,
-    rounding_error,
     sampled,
     scale_of,
 )
@@ -270,7 +269,7 @@ def _verdict(case: Case) -> str:
 
 def _figures(case: Case, scale: Scale) -> str:
     point = case.point
-    train = point.train if abs(point.train) > rounding_error(point) else 0.0
+    train = point.train if abs(point.train) > point.least_difference else 0.0
     return (
         f"train {case.study.metric_label} {format_number(train, 4)}, validation {format_number(point.val, 4)}, "
         "better than a constant prediction "
@@ -284,7 +283,7 @@ def noisy(case: Case) -> Advice | None:
     if scale is None or len(scores) < 2 * PER_PARAMETER:
         return None
     ahead = point.val - float(np.median(scores))
-    if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant), rounding_error(point)):
+    if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant), point.least_difference):
         return None
     assert case.study.scoring is not None  # or there were no scale
     more = more_folds(case.study.scoring.folds, case.study.scoring.problem)

@@ -22,7 +22,6 @@ from regsearch.storage.trial import Trial
 
 LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
 CLEAR = 2.0  # standard errors by which something must differ for a verdict
-TINY = 1e-9  # share of the scores below which a difference of theirs is rounding
 
 
 @dataclass(frozen=True)
@@ -126,14 +125,14 @@ def _constant(problem: Problem, train: Rows, metric: Metric) -> Array:
 
 def difference(study: StoredStudy, first: Trial, second: Trial) -> Estimate:
     """How much better the first trial is, each at its own chosen step, on the same folds, with its corrected error."""
-    rounding = max(rounding_error(study.point(first)), rounding_error(study.point(second)))
+    rounding = max(study.point(first).least_difference, study.point(second).least_difference)
     return study.averaging.difference(_scores(study, first), _scores(study, second), rounding)
 
 
 def lead_on_constant(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
     """How much better than a constant prediction a trial is, on the same folds."""
     values = _scores(study, trial) - scale.constants
-    return study.averaging.estimate(values, rounding_error(study.point(trial)))
+    return study.averaging.estimate(values, study.point(trial).least_difference)
 
 
 def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
@@ -146,11 +145,6 @@ def may_be_gain(found: Estimate) -> bool:
     than rounding. That is no evidence of one, but nothing to deny it by, and enough to try further in its direction.
     """
     return found.certain if np.isfinite(found.se) else found.mean > found.rounding
-
-
-def rounding_error(point: Point) -> float:
-    """What differences of such scores must exceed to be evidence of anything."""
-    return TINY * max(abs(point.val), abs(point.train))
 
 
 def equals_reference(study: StoredStudy, trial: Trial) -> bool:
@@ -167,7 +161,7 @@ def underfits(study: StoredStudy, trial: Trial) -> bool:
     if reference is None:
         return False
     own, plain = study.point(trial), study.point(reference)
-    return plain.train - own.train > max(own.gap, rounding_error(own))
+    return plain.train - own.train > max(own.gap, own.least_difference)
 
 
 def overfits(study: StoredStudy, scale: Scale | None) -> bool:
@@ -179,7 +173,7 @@ def overfits(study: StoredStudy, scale: Scale | None) -> bool:
 def has_gap(point: Point) -> bool:
     """Whether train and validation scores differ by more than the noise of the folds and rounding."""
     noise = CLEAR * point.gap_se if np.isfinite(point.gap_se) else 0.0
-    return point.gap > max(noise, rounding_error(point))
+    return point.gap > max(noise, point.least_difference)
 
 
 def _scores(study: StoredStudy, trial: Trial) -> Array:
