@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
 COUNTING = (
     "accuracy_score",
     "average_precision_score",

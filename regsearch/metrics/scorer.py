@@ -26,16 +26,15 @@ from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import check_no_metric, did_you_mean, one_name, said
 from regsearch.metrics.absent_classes import told_of_classes
 from regsearch.metrics.by_target import of_target
-from regsearch.metrics.counting import counts
+from regsearch.metrics.counting import DECIMALS, counts
 from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, center_of, named_score
+from regsearch.metrics.direction import check_direction
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.mixed import AND, FORMULAS, MEAN_D2, MeanScorer, each_scorer, is_mixed_name, kernel_of
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
-from regsearch.metrics.probes import few_rows, probes, two_extremes
+from regsearch.metrics.probes import few_rows, probes
 from regsearch.space.naming import identity
 
-ROUNDING = 1e-14  # of predictions, in what sums of them are off by
-DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
 CALLED = {  # by what people call it, the scorer
     "rmse": "neg_root_mean_squared_error", "mse": "neg_mean_squared_error", "mae": "neg_mean_absolute_error",
     "mape": "neg_mean_absolute_percentage_error", "auc": "roc_auc", "auroc": "roc_auc", "logloss": "neg_log_loss",
@@ -197,8 +196,7 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     if len({metric.name for metric in metrics}) < len(metrics):
         raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
     metrics = tuple(_fitting(metric, problem) for metric in metrics)
-    if callable(named[0][1]) and not metrics[0].needs_fit:
-        _check_direction(metrics[0], problem)
+    _check_directions(named[0][1], metrics[0], problem)
     return metrics
 
 
@@ -363,25 +361,12 @@ def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> boo
     return bool(read)
 
 
-def _check_direction(metric: Metric, problem: Problem) -> None:
-    """Refuse a scorer that decides and likes a constant prediction better than the targets themselves.
-
-    Of a scorer that cannot score them nothing is known, and nothing said.
-    """
-    rows = few_rows(problem)
-    extremes = two_extremes(problem, rows)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
-            perfect, constant = metric.along(problem, rows, extremes).tolist()
-    except Exception:  # noqa: BLE001 - anyone's scorer: it may know what it can score from columns or a method alone
-        return
-    rounding = 10.0**-DECIMALS * max(abs(constant), abs(perfect)) + ROUNDING * float(np.abs(extremes).max())
-    if constant - perfect > rounding:  # whatever the units of y
-        raise InvalidInput(
-            f"Larger must be better, the scorer {metric.name!r} gives a perfect prediction {perfect:.4g} and a "
-            f"constant one {constant:.4g}; pass greater_is_better=False to make_scorer, or return the negative."
-        )
+def _check_directions(given: Any, metric: Metric, problem: Problem) -> None:
+    """Refuse a user's own scorer, or one of those that a mean is of, that likes what is wrong better."""
+    for place, alone in enumerate(given if isinstance(given, tuple) else ()):
+        _check_directions(alone, metric.by_target[place], of_target(problem, place))
+    if callable(given) and not metric.needs_fit:
+        check_direction(metric.name, metric.along, problem)
 
 
 def _suggest(problem: Problem) -> str:

@@ -23,10 +23,11 @@ def check_names(estimator: Any, names: Iterable[str]) -> None:
     known = estimator.get_params()
     for name in names:
         if name not in known:
-            if name in inspect.signature(type(estimator).__init__).parameters:  # CatBoost's tell what they were given
+            if name in inspect.signature(type(estimator).__init__).parameters:  # CatBoost's know what they were given
+                cls, given = type(estimator).__name__, ", ".join(sorted(known)) or "none"
                 raise InvalidInput(
-                    f"{type(estimator).__name__} tells of parameters that it was given alone, not of {name!r}; give it "
-                    f"a value where it is made, {type(estimator).__name__}({name}=...)."
+                    f"{cls} knows only the parameters that it was given, {given}, and {name!r} is none of them; name "
+                    f"one of these, or make it with {cls}({name}=...)."
                 )
             of_steps = {key.rpartition("__")[2].lower(): key for key in sorted(known, reverse=True) if "__" in key}
             hint = did_you_mean(name, known, f"it has {', '.join(sorted(known))}.", of_steps)

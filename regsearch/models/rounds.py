@@ -18,9 +18,11 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.models.fitting import as_decisions, fitted_on, response
+from regsearch.models.fitting import as_decisions, decisions_of, fitted_on, response
 
 STAGES = "staged_"
+UNITS = 1e-4  # relative: far more than rounding, far less than another unit
+RATES = ("learning_rate", "eta")  # what CatBoost calls it
 STOPS = {"early_stopping": False, "n_iter_no_change": None}  # what ends a fit by rows of its own, and off
 
 
@@ -46,24 +48,13 @@ class Rounds(ABC):
         """
 
 
-class Staged(Rounds):
-    """Boosting of scikit-learn's and CatBoost's: it tells its stages itself."""
-
-    @staticmethod
-    def knows(estimator: Any, name: str) -> bool:
-        return name in ("max_iter", "n_estimators", "iterations") and hasattr(estimator, f"{STAGES}predict")
-
-    @staticmethod
-    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
-        method = response(fitted, problem, STAGES)
-        for said in zip(*(getattr(fitted, STAGES + method)(view) for view in views), strict=True):
-            yield [as_decisions(method, one.copy(), problem) for one in said]
-
-
 class Truncated(Rounds):
-    """Boosting of LightGBM's and XGBoost's: it predicts with as many of its rounds as are asked for."""
+    """Boosting of LightGBM's, XGBoost's and CatBoost's: it predicts with as many of its rounds as are asked for."""
 
-    SLICES: Mapping[str, Any] = {"num_iteration": lambda count: count, "iteration_range": lambda count: (0, count)}
+    SLICES: Mapping[str, Any] = {
+        "num_iteration": lambda count: count, "iteration_range": lambda count: (0, count),
+        "ntree_end": lambda count: count,
+    }  # fmt: skip
 
     @classmethod
     def keyword(cls, estimator: Any) -> str:
@@ -73,14 +64,28 @@ class Truncated(Rounds):
 
     @staticmethod
     def knows(estimator: Any, name: str) -> bool:
-        return name == "n_estimators" and bool(Truncated.keyword(estimator))
+        return name in ("n_estimators", "iterations") and bool(Truncated.keyword(estimator))
 
     @staticmethod
     def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
         method, keyword = response(fitted, problem), Truncated.keyword(fitted)
-        for count in range(1, rounds + 1):
+        for count in range(1, min(rounds, getattr(fitted, "tree_count_", rounds)) + 1):  # CatBoost may end earlier
             part = {keyword: Truncated.SLICES[keyword](count)}
             yield [as_decisions(method, getattr(fitted, method)(view, **part), problem) for view in views]
+
+
+class Staged(Rounds):
+    """Boosting of scikit-learn's: it tells its stages itself."""
+
+    @staticmethod
+    def knows(estimator: Any, name: str) -> bool:
+        return name in ("max_iter", "n_estimators") and hasattr(estimator, f"{STAGES}predict")
+
+    @staticmethod
+    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
+        method = response(fitted, problem, STAGES)
+        for said in zip(*(getattr(fitted, STAGES + method)(view) for view in views), strict=True):
+            yield [as_decisions(method, one.copy(), problem) for one in said]
 
 
 class Independent(Rounds):
@@ -184,7 +189,7 @@ def walked_alike(estimator: Any, params: Mapping[str, Any], parameter: str) -> d
         Where it is asked to end by itself, or what a round is depends on how many there are.
     """
     prefix, last = last_step(estimator)
-    if hasattr(last, "get_all_params") and prefix + "learning_rate" not in params:
+    if hasattr(last, "get_all_params") and not any(prefix + name in params for name in RATES):
         raise InvalidInput(
             f"Along path={parameter!r} fewer rounds are the beginning of more, and CatBoost sets a learning_rate "
             "of its own by how many there are; give it one, or leave path out."
@@ -221,3 +226,16 @@ def walk(estimator: Any, parameter: str, problem: Problem, train: Rows, views: S
     for _ in range(rounds - 1):
         last = next(said, last)  # a fit that has come to its end says the same from then on
         yield last
+    if problem.classes is None:
+        own = last_step(fitted)[1]
+        _check_units(own, last[0], decisions_of(own, views[0], problem))
+
+
+def _check_units(fitted: Any, last: Array, predicted: Array) -> None:
+    """Refuse numbers after the last round that are not what is predicted, such as the logarithm of it."""
+    atol = UNITS * np.nan_to_num(np.abs(predicted)).max(initial=0.0)
+    if not np.allclose(last, predicted, UNITS, atol, equal_nan=True):
+        raise InvalidInput(
+            f"What {type(fitted).__name__} says after its last round must be what it predicts, got {last[0, 0]:.4g} "
+            f"and {predicted[0, 0]:.4g} of one row; leave path out."
+        )

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -427,6 +428,18 @@ def test_refuses_an_error_of_several_targets() -> None:
     """An error of several targets is refused as a score too."""
     with pytest.raises(InvalidInput, match="Larger must be better"):
         resolve(make_scorer(mean_squared_error), problem("regression", targets=3))
+
+
+def test_refuses_an_error_of_one_of_several_tasks() -> None:
+    """So is one of a target among tasks of their own, whatever the others are scored by."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = pd.DataFrame({"num": X[:, 0], "flag": X[:, 1] > 0, "one": X[:, 2]})
+    p = make_problem(X, y, task=["regression", "binary", "regression"])
+    error = make_scorer(mean_absolute_error)
+    with pytest.raises(InvalidInput, match="Larger must be better, the scorer 'mean_absolute_error' gives"):
+        resolve({"num": "r2", "flag": "roc_auc", "one": error}, p)
+    right = make_scorer(mean_absolute_error, greater_is_better=False)
+    assert len(resolve({"num": right, "flag": "roc_auc", "one": "r2"}, p)[0].by_target) == 3
 
 
 def column(model: Any, X: Any, y: Any) -> float:

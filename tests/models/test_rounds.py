@@ -46,6 +46,7 @@ TREES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 CLIPPED = 1e-4  # relative difference of log losses where a probability is 0, as decisions have it
 X, Y = make_regression(ROWS, 5, n_informative=3, noise=30.0, random_state=0)
 XC, CODES = make_classification(ROWS, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
+COUNTS = np.exp(Y / 100).round()
 THREE, TWO = np.array(["a", "b", "c"])[CODES], np.array(["no", "yes"])[(CODES > 0).astype(int)]
 WEIGHT = np.arange(ROWS) % 3 + 0.5
 
@@ -92,6 +93,7 @@ def boosters() -> list[tuple[Any, str, Any]]:
 
         given = {"iterations": 9, "learning_rate": 0.2, "verbose": 0, "thread_count": 1, "allow_writing_files": False}
         found += [(CatBoostRegressor(**given), "iterations", Y), (CatBoostClassifier(**given), "iterations", THREE)]
+        found += [(CatBoostRegressor(loss_function="Poisson", **given), "iterations", COUNTS)]
     return found
 
 
@@ -99,7 +101,7 @@ CASES = [pytest.param(*case, id=f"{i}-{type(case[0]).__name__}") for i, case in 
 
 
 def setup(y: Any, weight: Any = None, **changes: Any) -> Setup:
-    problem = make_problem(X if y is Y else XC, y, sample_weight=weight)
+    problem = make_problem(X if y is Y or y is COUNTS else XC, y, sample_weight=weight)
     return Setup(problem, make_folds(3, problem, 0), resolve(DEFAULTS[problem.task], problem), **changes)
 
 
@@ -214,6 +216,34 @@ def test_what_a_path_sets_is_nobody_s_choice() -> None:
     assert set(space.at(5.0).without()) == {"max_iter", "learning_rate"}
     asked = Estimator(HistGradientBoostingRegressor(early_stopping=False), {}, path="max_iter")
     assert "early_stopping" in parameter_names(asked).row(asked.at(5.0))
+
+
+class Logarithms(GradientBoostingRegressor):
+    """Boosting whose stages are in other units than what it predicts."""
+
+    def staged_predict(self, X: Any) -> Any:
+        return (np.log1p(np.abs(stage)) for stage in super().staged_predict(X))
+
+
+class GivenAlone(Ridge):
+    """An estimator that tells of parameters that it was given alone."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"alpha": self.alpha}
+
+
+def test_stages_are_what_is_predicted() -> None:
+    """Stages in other units than the prediction's, as the logarithm under a log link, are no path."""
+    of, space = setup(Y), Estimator(Logarithms(), {"n_estimators": 3}, path="n_estimators")
+    (outcome,) = space.backend(of).stream([Candidate(0, space)])
+    assert outcome.state == "failed"
+    assert "What Logarithms says after its last round must be what it predicts" in outcome.reason
+
+
+def test_parameters_that_were_not_given_are_told_beside_those_that_were() -> None:
+    """Where only what was given is known, the error says what that is: it may be known by another name."""
+    with pytest.raises(InvalidInput, match=r"was given, alpha, and 'tol' is none of them; name one of these, or make"):
+        Estimator(GivenAlone(), {"tol": 1e-3})
 
 
 def test_a_scorer_that_reads_the_fit_is_refused(tmp_path: Any) -> None:
