@@ -36,7 +36,7 @@ from regsearch.data.mapped import Place, PlacedFrame, frame_of, one_array, place
 from regsearch.data.row_table import BLOCK, WHOLE, RowTable
 from regsearch.data.survival import SURVIVAL, events_and_times, signed_times
 from regsearch.data.target_transforms import TargetTransform
-from regsearch.data.targets import checked_y
+from regsearch.data.targets import checked_y, in_order
 from regsearch.data.tasks import TargetTask, frame_of_values, strata_of
 from regsearch.data.weights import weighing
 from regsearch.numeric import plain
@@ -269,6 +269,7 @@ def make_problem(
     score_weight: Any = SAME,
     test: Any = None,
     task: Any = None,
+    targets: Sequence[str] | None = None,
     ordered: bool = False,
     seed: int = 0,
 ) -> Problem:
@@ -296,6 +297,8 @@ def make_problem(
         ``(X, y)`` or ``(X, y, score_weight)`` of a held-out set, or the fraction of rows to hold out: drawn at random,
         stratified by class, whole groups together, or, when the folds are `ordered` in time, the last rows. Scores on
         ``(X, y)`` are unweighted; a fraction of the rows keeps their weights.
+    targets
+        The names of y's columns in the order to take them, where that is another's; see `in_order`.
     seed
         Of the draw of the test rows.
 
@@ -312,7 +315,7 @@ def make_problem(
     n = X.shape[0]
     weight, score, counting = _weights(sample_weight, score_weight, n)
     check_varies(X, counting)
-    found = checked_y(y, n, task, counting)
+    found = checked_y(y if targets is None else in_order(y, targets), n, task, counting)
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
     of = found.values, found.task, found.classes, checked_groups(groups, n), weight, score
     problem = Problem(X, *of, target_names=found.names, inferred=task is None, tasks=found.tasks)

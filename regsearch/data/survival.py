@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.data.features import is_frame
+from regsearch.data.tasks import is_by_target
 from regsearch.errors import InvalidInput
 
 FIELDS = [("event", bool), ("time", float)]
@@ -30,7 +31,7 @@ def signed_times(y: Any, task: Any) -> tuple[Any, Any]:
     InvalidInput
         Where events are neither true nor false, or a time is not above zero.
     """
-    if isinstance(task, (list, tuple)):  # of targets that have tasks of their own
+    if is_by_target(task):
         return y, task
     names = getattr(getattr(y, "dtype", None), "names", None)
     if names is not None and len(names) == 2:

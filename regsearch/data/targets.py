@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from regsearch._types import MIXED, Array, Rows, Task
 from regsearch.data.features import check_finite, is_frame, is_missing
 from regsearch.data.survival import SURVIVAL
-from regsearch.data.tasks import TargetTask, listed_tasks
+from regsearch.data.tasks import TargetTask, is_by_target, listed_tasks
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
@@ -102,7 +102,7 @@ def checked_y(y: Any, n: int, task: Any, counting: Rows | None = None) -> Target
     if repeated:
         raise InvalidInput(f"Target names must be unique, got {repeated[0]!r} twice; rename one.")
     columns = [_checked_column(column, n, called(names, j), counting) for j, column in enumerate(columns)]
-    if isinstance(task, (list, tuple)):
+    if is_by_target(task):
         listed = listed_tasks(task, names)
         if {*listed} != {"regression"} and len(listed) > 1:
             return _mixed(columns, names, listed, counting)
@@ -118,8 +118,8 @@ def _one_task(task: Any) -> Task | None:
     known = [one for one in get_args(Task) if one != MIXED]
     if task is not None and not (isinstance(task, str) and task in known):
         raise InvalidInput(
-            f"task must be {', '.join(known)}, or a list of these with one for each column of y, got {said(task)}; "
-            "leave it out to have it inferred."
+            f"task must be {', '.join(known)}, or a list or dict of these with one for each column of y, got "
+            f"{said(task)}; leave it out to have it inferred."
         )
     return cast("Task | None", task)
 
@@ -164,39 +164,70 @@ def _coded(values: NDArray[Any], task: Task, counting: Rows) -> tuple[NDArray[np
 def checked_test_y(y: Any, n: int, names: tuple[str, ...], classes: Sequence[NDArray[Any] | None]) -> NDArray[Any]:
     """The y of a held-out set of n rows, as that of the training rows: ``[n]``, or ``[n, t]`` for several targets.
 
-    A DataFrame of several targets may have them in any order; `classes` are the labels of each target.
+    Several targets that have names may be in any order; `classes` are the labels of each target.
 
     Raises
     ------
     InvalidInput
         When it has other targets, other classes, or values that cannot be scored.
     """
-    columns, given = _columns(y)
-    if len(columns) != len(names):
-        raise InvalidInput(
-            f"The test set must have as many targets as y ({len(names)}), got {len(columns)}; pass the same columns."
-        )
-    if is_frame(y) and len(names) > 1:
-        absent = [name for name in names if name not in given]
-        if absent:
-            raise InvalidInput(
-                f"The test set must have the targets of y, {absent[0]!r} is missing; rename its columns, or pass an "
-                "array in the order of y."
-            )
-        columns = [columns[given.index(name)] for name in names]
+    columns, _ = _columns(in_order(y, names, "The test set"))
     checked = [_test_column(column, n, called(names, j), classes[j]) for j, column in enumerate(columns)]
     return checked[0] if len(checked) == 1 else np.column_stack(checked)
+
+
+def in_order(y: Any, names: Sequence[str], whose: str = "y") -> Any:
+    """A y with its columns in the order of the targets: by their names where it has some, else as they stand.
+
+    Parameters
+    ----------
+    names
+        Those of the targets; a single one may be called otherwise.
+    whose
+        What an error calls it.
+
+    Raises
+    ------
+    InvalidInput
+        When it has other targets.
+    """
+    count = len(_columns(y)[0])
+    if count != len(names):
+        raise InvalidInput(
+            f"{whose} must have {len(names)} target{'s' * (len(names) > 1)} ({', '.join(names)}), got {count}; pass "
+            "these columns."
+        )
+    given = _names(y)
+    if given is None or len(names) == 1 or given == tuple(names):
+        return y
+    absent = [name for name in names if name not in given]
+    if absent:
+        raise InvalidInput(
+            f"{whose} must have the targets {', '.join(names)}, {absent[0]!r} is missing; rename its columns, or pass "
+            "an array in this order."
+        )
+    return y.iloc[:, [given.index(name) for name in names]] if is_frame(y) else y[[*names]]
+
+
+def columns_of(y: Any, names: Sequence[str]) -> list[NDArray[Any]]:
+    """The columns of a y by the targets' names, each of a type of its own; see `in_order`."""
+    return [_as_typed(column) for column in _columns(in_order(y, names))[0]]
+
+
+def _names(y: Any) -> tuple[str, ...] | None:
+    """What y calls its columns: a DataFrame, or an array of fields; `None` where they have no names."""
+    fields = getattr(getattr(y, "dtype", None), "names", None)
+    return tuple(fields) if fields is not None else tuple(map(str, y.columns)) if is_frame(y) else None
 
 
 def _columns(y: Any) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
     """The columns of y, each of a type of its own, and their names."""
     if np.ma.is_masked(y):
         raise InvalidInput(f"y must have no missing value, got {np.ma.getmaskarray(y).sum()} masked; drop those rows.")
-    fields = getattr(getattr(y, "dtype", None), "names", None)
-    if fields is not None:
-        columns, names = [np.asarray(y[name]) for name in fields], tuple(fields)
-    elif is_frame(y):
-        columns, names = [np.asarray(y.iloc[:, j]) for j in range(y.shape[1])], tuple(map(str, y.columns))
+    named = _names(y)
+    if named is not None:
+        names = named
+        columns = [np.asarray(y.iloc[:, j] if is_frame(y) else y[name]) for j, name in enumerate(names)]
     else:
         values = np.asarray(y)
         columns = [values] if values.ndim == 1 else list(values.T) if values.ndim == 2 else []

@@ -6,7 +6,7 @@ Notation: n rows, t targets, m outputs: one for a number or two classes, C for C
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows, Task
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
+from regsearch.numeric import plain
 
 OF_A_TARGET: tuple[Task, ...] = ("regression", "binary", "multiclass")
 LABELS = re.compile(r"|str|bool|object|u?int(8|16|32|64)|float(16|32|64|128)")  # names of types of labels
@@ -82,8 +83,11 @@ class TargetTask:
         """
         classes = data["classes"]
         made = cls(data["name"], data["task"], None if classes is None else tuple(classes), data["label_type"])
-        few, plain = made.task == "binary", all(isinstance(one, (bool, int, float, str)) for one in made.classes or ())
-        if not isinstance(made.label_type, str) or not LABELS.fullmatch(made.label_type) or not plain:
+        few, are_plain = (
+            made.task == "binary",
+            all(isinstance(one, (bool, int, float, str)) for one in made.classes or ()),
+        )
+        if not isinstance(made.label_type, str) or not LABELS.fullmatch(made.label_type) or not are_plain:
             raise ValueError(f"labels are plain, of a type of numpy's, not {str(data)[:80]}")
         fits = made.classes is None if made.task == "regression" else bool(made.classes and len(made.classes) >= 2)
         if made.task not in OF_A_TARGET or not fits or (few and len(made.classes or ()) != 2):
@@ -132,14 +136,28 @@ def absent_class(tasks: Sequence[TargetTask], y: Array, rows: Rows) -> tuple[Tar
     return None
 
 
+def is_by_target(task: Any) -> bool:
+    """Whether a task is said of each target: in a list or an array, or in a dict by name."""
+    return isinstance(task, (list, tuple, Mapping)) or (isinstance(task, np.ndarray) and task.ndim == 1)
+
+
 def listed_tasks(tasks: Any, names: Sequence[str]) -> tuple[Task, ...]:
-    """A list of tasks, one for each target.
+    """Tasks of targets, `is_by_target`, one for each target in the order of their names.
 
     Raises
     ------
     InvalidInput
         When it does not fit the targets.
     """
+    if isinstance(tasks, Mapping):
+        by_name = {str(name): task for name, task in tasks.items()}
+        if {*by_name} != {*names}:
+            raise InvalidInput(
+                f"A dict of tasks has one for each column of y ({', '.join(names)}), got {', '.join(by_name)}; name "
+                "each."
+            )
+        tasks = [by_name[name] for name in names]
+    tasks = [plain(one) for one in tasks]
     unknown = [one for one in tasks if not (isinstance(one, str) and one in OF_A_TARGET)]
     if unknown:
         raise InvalidInput(

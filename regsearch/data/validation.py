@@ -20,6 +20,7 @@ from regsearch._types import MIXED
 from regsearch.data.features import checked_weights, is_frame, is_sparse
 from regsearch.data.frames import to_pandas
 from regsearch.data.survival import SURVIVAL
+from regsearch.data.tasks import is_by_target
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
@@ -55,17 +56,17 @@ def infer_task(given: Any, kind: str | None, y: Any, sample_weight: Any) -> Any:
     Parameters
     ----------
     given
-        What the user says; a list of tasks, one for each column of y, stays one.
+        What the user says; tasks by target stay these.
     kind
         ``classifier`` or ``regressor``, as far as that is known.
     """
-    if isinstance(given, (list, tuple)):
-        return list(given)
+    if is_by_target(given):
+        return given
     known = [name for name in TASKS if name != MIXED]
     if given is not None and not (isinstance(given, str) and given in known):
         raise InvalidInput(
-            f"task must be {', '.join(known)}, a list of these for several targets, or None, got {said(given)}; None "
-            "infers it."
+            f"task must be {', '.join(known)}, a list or dict of these for several targets, or None, got "
+            f"{said(given)}; None infers it."
         )
     if given == SURVIVAL:
         return "survival"

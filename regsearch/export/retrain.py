@@ -109,7 +109,7 @@ def retrain(
     folder
         The old bundle.
     X, y, groups, sample_weight, score_weight
-        The new data, as `regsearch.Study` takes them.
+        The new data, as `regsearch.Study` takes them; several targets that have names may be in any order.
     out
         Where the new bundle goes; see `regsearch.export.write.export`.
     cv
@@ -169,7 +169,7 @@ def _again(bundle: Bundle, given: GivenData, trusted: Sequence[str], module: Cal
     settings = settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
     problem = make_problem(
         given.X, given.y, groups=given.groups, sample_weight=given.sample_weight, score_weight=given.score_weight,
-        task=settings.task, seed=settings.seed,
+        task=settings.task, targets=settings.targets, seed=settings.seed,
     )  # fmt: skip
     problem = settings.aimed(problem)
     _check_classes(form_of(bundle), problem)

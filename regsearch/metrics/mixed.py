@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.data.targets import columns_of
 from regsearch.data.tasks import TargetTask, slices
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
-from regsearch.metrics.blending import LEAST
+from regsearch.metrics.absent_classes import told_of_classes
 from regsearch.metrics.kernels import KERNELS, Kernel
 from regsearch.metrics.predictions import fixed_estimator
 
@@ -98,15 +99,12 @@ class MeanScorer:
     scorers: tuple[Any, ...]
 
     def __call__(self, estimator: Any, X: Any, y: Any, **options: Any) -> float:
-        """Of targets y, a DataFrame ``[n, t]``."""
-        values, shares = estimator.predict(X), estimator.predict_proba(X)
-        found = []
-        for name, scorer in zip(y.columns, self.scorers, strict=True):
+        """Of targets y ``[n, t]``, by their names where they have some, else in the order of the study's."""
+        values, decisions, found = estimator.predict(X), estimator.decision_function(X), []
+        targets = columns_of(y, values.columns)
+        for name, target, scorer in zip(values.columns, targets, self.scorers, strict=True):
             classes = estimator.classes_.get(name)
-            if classes is None:
-                alone = fixed_estimator(None, np.asarray(values[name], dtype=float)[:, None])
-            else:
-                logs = np.log(np.maximum(shares[name], LEAST))
-                alone = fixed_estimator(classes, logs if len(classes) > 2 else logs[:, 1:] - logs[:, :1])
-            found.append(scorer(alone, X, np.asarray(y[name]), **options))
+            decision = np.asarray(values[name] if classes is None else decisions[name], dtype=float)
+            alone = fixed_estimator(classes, decision.reshape(len(decision), -1))
+            found.append(told_of_classes(scorer, classes, target)(alone, X, target, **options))
         return float(np.mean(found))

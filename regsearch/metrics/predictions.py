@@ -75,6 +75,9 @@ class FixedTasks:
     def predict_proba(self, X: Any) -> dict[str, Array]:
         return probabilities_of_tasks(self._tasks, self._decision)
 
+    def decision_function(self, X: Any) -> dict[str, Array]:
+        return decisions_of_tasks(self._tasks, self._decision)
+
 
 def labels_of_tasks(tasks: Sequence[TargetTask]) -> dict[str, NDArray[Any]]:
     """Labels by target, of those that are classes."""
@@ -94,6 +97,16 @@ def probabilities_of_tasks(tasks: Sequence[TargetTask], decision: Array) -> dict
     """Class probabilities ``[n, C]`` by target, of those that are classes."""
     pairs = zip(tasks, slices(tasks), strict=True)
     return {one.name: probabilities(decision[:, part]) for one, part in pairs if one.classes is not None}
+
+
+def decisions_of_tasks(tasks: Sequence[TargetTask], decision: Array) -> dict[str, Array]:
+    """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``, by target, of those that are classes."""
+    pairs = zip(tasks, slices(tasks), strict=True)
+    return {
+        one.name: decision[:, part.start] if one.outputs == 1 else decision[:, part]
+        for one, part in pairs
+        if one.classes is not None
+    }
 
 
 def watched_prediction(problem: Problem, decision: Array, read: set[str]) -> Any:

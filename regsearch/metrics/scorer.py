@@ -179,8 +179,9 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     """
     if scoring is None:
         scoring = DEFAULTS[problem.task]
-    if isinstance(scoring, Mapping) and problem.tasks and {*scoring} == {*problem.target_names}:
-        each = [scoring[name] for name in problem.target_names]
+    if isinstance(scoring, Mapping) and problem.tasks and {*map(str, scoring)} == {*problem.target_names}:
+        by_name = {str(name): one for name, one in scoring.items()}
+        each = [by_name[name] for name in problem.target_names]
         named: list[tuple[Any, Any]] = [(AND.join(map(_name, each)), tuple(each))]
     elif isinstance(scoring, Mapping):
         named = list(scoring.items())

@@ -76,7 +76,7 @@ class Study(Presented, Analyses):
         See `make_problem`.
     task
         ``regression``, ``binary``, ``multiclass`` or ``survival``, where it shall not be inferred from y; of a `Net`
-        also a list with one of the first three for each column of y.
+        also a list with one of the first three for each column of y, or a dict by column.
     target
         What models are fitted to in place of y: ``log``, ``log1p``, ``quantile`` (of a normal distribution), or a
         transformer of scikit-learn's with ``inverse_transform``, as `TransformedTargetRegressor` takes it. It is fitted

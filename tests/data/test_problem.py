@@ -288,11 +288,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "NaN in test y": (lambda: make_problem(X, Y, test=(X, with_value(Y, np.nan))), "y of the test set must have no"),
     "text in test y": (lambda: make_problem(X, Y, test=(X, LABELS)), "y of the test set"),
     "inf in test y": (lambda: make_problem(X, Y, test=(X, with_value(Y, np.inf))), "y of the test set must be finite"),
-    "wide test y": (lambda: make_problem(X, Y, test=(X, WIDE)), r"as many targets as y \(1\), got 3; pass"),
-    "narrow test y": (lambda: make_problem(X, WIDE, test=(X, Y)), r"as many targets as y \(3\), got 1; pass"),
+    "wide test y": (lambda: make_problem(X, Y, test=(X, WIDE)), r"must have 1 target \(y\), got 3; pass"),
+    "narrow test y": (lambda: make_problem(X, WIDE, test=(X, Y)), r"must have 3 targets \(y0, y1, y2\), got 1; pass"),
     "names in test y": (
         lambda: make_problem(X, RENTS, test=(X, RENTS.rename(columns={"tax": "toll"}))),
-        "must have the targets of y, 'tax' is missing; rename",
+        "must have the targets price, rent, tax, 'tax' is missing; rename",
     ),
     "length of test targets": (lambda: make_problem(X, WIDE, test=(X, WIDE[1:])), "in X as in y, got 24 and 23"),
     "NaN in test targets": (

@@ -17,7 +17,7 @@ from regsearch.data.tasks import TargetTask
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.schema import Form
 from regsearch.metrics.blending import to_average, to_decisions
-from regsearch.metrics.predictions import labels_of_tasks, probabilities_of_tasks, values_of_tasks
+from regsearch.metrics.predictions import decisions_of_tasks, labels_of_tasks, probabilities_of_tasks, values_of_tasks
 from regsearch.models.fitting import decisions_of
 
 
@@ -135,6 +135,10 @@ class AveragedTasks(Averaged):
     def predict_proba(self, X: Any) -> dict[str, Array]:
         """``[n, C]`` by target, of those that are classes."""
         return probabilities_of_tasks(self.tasks, self.decision(X))
+
+    def decision_function(self, X: Any) -> dict[str, Array]:
+        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``, by target, of those that are classes."""
+        return decisions_of_tasks(self.tasks, self.decision(X))
 
 
 def _like(classes: NDArray[Any]) -> Problem:

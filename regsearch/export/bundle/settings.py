@@ -12,7 +12,8 @@ from regsearch.data.fold_targets import aimed, transformer_of
 from regsearch.data.problem import Problem
 from regsearch.data.target_transforms import QUANTILES, TargetTransform
 from regsearch.errors import InvalidInput, RegsearchError
-from regsearch.export.bundle.files import CONFIG, TARGET, Bundle
+from regsearch.export.bundle.files import CONFIG, FORM, TARGET, Bundle
+from regsearch.export.bundle.schema import Form
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.models.linear import Linear
@@ -39,6 +40,8 @@ class BundleSettings:
         The filled config; of an estimator's study, `Estimator` with the parameters that were found.
     task
         ``regression``, ``binary`` or ``multiclass``; a list of these of targets with tasks of their own.
+    targets
+        What is predicted, by name.
     seed
         Of the study.
     scoring
@@ -49,6 +52,7 @@ class BundleSettings:
 
     config: Model
     task: Any
+    targets: tuple[str, ...]
     seed: int
     scoring: str
     transform: Callable[[int], TargetTransform] | None = None
@@ -89,7 +93,7 @@ class BundleSettings:
         from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor, TrainerTasks
 
         if isinstance(self.task, list):
-            return TrainerTasks(self.config, self.task, seed=self.seed)
+            return TrainerTasks(self.config, dict(zip(self.targets, self.task, strict=True)), seed=self.seed)
         trainer = TrainerRegressor if self.task in NUMBERS else TrainerClassifier
         return trainer(self.config, seed=self.seed)
 
@@ -118,7 +122,8 @@ def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], 
         config = rebuilt(head["config"], fitted, module, CONFIG)
         if open_leaves := leaves(config):
             raise InvalidInput(f"The config in {CONFIG} must be filled, it leaves {next(iter(open_leaves))} open.")
-    return BundleSettings(config, head["task"], head["seed"], head["scoring"], transform)
+    targets = Form.read(bundle.json(FORM)).targets
+    return BundleSettings(config, head["task"], targets, head["seed"], head["scoring"], transform)
 
 
 def _check_defined(bundle: Bundle) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -51,13 +51,14 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
             When the config cannot be fitted to them.
         """
         X, y = validation.validate_fit_data(self, X, y)
-        task = self._task(y, sample_weight)
-        problem = make_problem(X, y, sample_weight=sample_weight, task=task, seed=self.seed)
+        said = self._said(y, sample_weight)
+        problem = make_problem(X, y, sample_weight=sample_weight, seed=self.seed, **said)
         self.model_ = self.config.refit(problem, self.seed)
         return self
 
-    def _task(self, y: Any, sample_weight: Any) -> Any:
-        return validation.infer_task(None, get_tags(self).estimator_type, y, sample_weight)
+    def _said(self, y: Any, sample_weight: Any) -> dict[str, Any]:
+        """What is said of y."""
+        return {"task": validation.infer_task(None, get_tags(self).estimator_type, y, sample_weight)}
 
     def predict(self, X: Any) -> Any:
         """``[n]`` numbers or labels; ``[n, t]`` of several targets."""
@@ -105,7 +106,7 @@ class TrainerTasks(Trainer):
     Parameters
     ----------
     tasks
-        One for each column of y.
+        By target; a y whose columns have names may have them in any order.
 
     Attributes
     ----------
@@ -113,12 +114,12 @@ class TrainerTasks(Trainer):
         Labels by target, of those that are classes.
     """
 
-    def __init__(self, config: Model, tasks: Sequence[str], seed: int = 0) -> None:
+    def __init__(self, config: Model, tasks: Mapping[str, str], seed: int = 0) -> None:
         super().__init__(config, seed)
         self.tasks = tasks
 
-    def _task(self, y: Any, sample_weight: Any) -> Any:
-        return list(self.tasks)
+    def _said(self, y: Any, sample_weight: Any) -> dict[str, Any]:
+        return {"task": list(self.tasks.values()), "targets": list(self.tasks)}
 
     @property
     def classes_(self) -> Any:
@@ -127,3 +128,7 @@ class TrainerTasks(Trainer):
     def predict_proba(self, X: Any) -> Any:
         """Probabilities ``[n, C]`` by target, of those that are classes."""
         return self._ask("predict_proba", X)
+
+    def decision_function(self, X: Any) -> Any:
+        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``, by target, of those that are classes."""
+        return self._ask("decision_function", X)

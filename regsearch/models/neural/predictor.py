@@ -20,6 +20,7 @@ from regsearch.data.frames import index_of, to_pandas
 from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
 from regsearch.metrics.predictions import (
+    decisions_of_tasks,
     labels_of_tasks,
     probabilities,
     probabilities_of_tasks,
@@ -196,6 +197,10 @@ class NetTasks(Predictor):
     def predict_proba(self, X: Any) -> dict[str, Array]:
         """``[n, C]`` by target, of those that are classes."""
         return probabilities_of_tasks(self.spec.targets, self.decision(X))
+
+    def decision_function(self, X: Any) -> dict[str, Array]:
+        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``, by target, of those that are classes."""
+        return decisions_of_tasks(self.spec.targets, self.decision(X))
 
 
 def make_predictor(

@@ -23,8 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 from regsearch._types import MIXED, Array
 from regsearch.data import validation
 from regsearch.data.features import is_frame
+from regsearch.data.frames import to_pandas
 from regsearch.data.problem import SAME, Problem
 from regsearch.data.survival import SURVIVAL
+from regsearch.data.targets import in_order
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model, Space
@@ -90,7 +92,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     task
         ``regression`` or ``classification``, where it shall not be inferred from y (`make_problem`) or from an
         `Estimator`. What splits data for a search, such as `cross_val_score`, asks before there is a y: it stratifies
-        where the task is known. A list of tasks, one for each column of y.
+        where the task is known. Of several a list, or a dict by column of y.
     target
         What models are fitted to in place of y, undone in predictions: as in `Study`.
     seed
@@ -281,7 +283,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.task_, self.n_splits_ = study.problem.task, len(study.folds)
         metrics = study.setup.metrics
         self.multimetric_ = len(metrics) > 1
-        self._scorer = metrics[0].scorer
+        self._scorer, self._targets = metrics[0].scorer, study.problem.target_names
         self.scorer_ = {metric.name: metric.scorer for metric in metrics} if self.multimetric_ else self._scorer
 
     def _describe_choice(self, results: Results, chosen: Chosen) -> None:
@@ -319,28 +321,27 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Any:
         """Labels or numbers ``[n]``; ``[n, targets]`` of several, a DataFrame where their tasks are mixed."""
-        found = self._ask("predict", X)
-        return found if is_frame(found) else np.asarray(found)
+        return self._ask("predict", X)
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:
         """Probabilities ``[n, C]`` of the classes; by target where tasks are mixed."""
-        found = self._ask("predict_proba", X)
-        return found if isinstance(found, dict) else np.asarray(found)
+        return self._ask("predict_proba", X)
 
     @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
-    def decision_function(self, X: Any) -> Array:
-        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``; an `Estimator`'s own decisions."""
-        return np.asarray(self._ask("decision_function", X))
+    def decision_function(self, X: Any) -> Any:
+        """Log-odds ``[n]`` or logits ``[n, C]``, by target where tasks are mixed; an `Estimator`'s own decisions."""
+        return self._ask("decision_function", X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The deciding scorer; without it scikit-learn's of the model, but of survival and mixed tasks.
 
-        That is R squared or accuracy, and D squared of the deviance of counts and amounts.
+        That is R squared or accuracy, and D squared of the deviance of counts and amounts. Targets go by their names.
         """
         from sklearn.metrics import accuracy_score, d2_tweedie_score, r2_score
 
         check_is_fitted(self)
+        y = in_order(to_pandas(y), self._targets) if len(self._targets) > 1 else y
         if self.scoring is None and self.task_ not in (SURVIVAL, MIXED):
             explained = partial(d2_tweedie_score, power=self._power) if self._power else r2_score
             measure = explained if self.task_ == "regression" else accuracy_score
@@ -350,7 +351,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def _ask(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
-        return getattr(self._best(method), method)(validation.validate_predict_data(self, X))
+        found = getattr(self._best(method), method)(validation.validate_predict_data(self, X))
+        return found if is_frame(found) or isinstance(found, dict) else np.asarray(found)
 
     # --- what it is --------------------------------------------------------------------------------------------
 

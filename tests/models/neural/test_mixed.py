@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,11 +145,16 @@ def test_a_list_of_tasks_must_fit_y() -> None:
         make_problem(X, y, task=["regression", "binary"])
     with pytest.raises(InvalidInput, match="Regression needs a numeric target 'kind'"):
         make_problem(X, y, task=["regression", "regression"])
-    with pytest.raises(InvalidInput, match="or a list of these"):
+    with pytest.raises(InvalidInput, match="or a list or dict of these"):
         make_problem(X, y, task="mixed")
     with pytest.raises(InvalidInput, match=r"Say the task of each column for a net, task=\['regression'"):
         make_problem(X, y)
+    with pytest.raises(InvalidInput, match=r"one for each column of y \(amount, kind\), got amount"):
+        make_problem(X, y, task={"amount": "regression"})
     made = make_problem(X, y.to_records(index=False), task=("regression", "multiclass"))
+    for tasks in ({"kind": "multiclass", "amount": "regression"}, np.array(["regression", "multiclass"])):
+        same = make_problem(X, y, task=tasks), make_problem(X, y, task=["regression", "multiclass"])
+        assert same[0].fingerprint == same[1].fingerprint
     assert made.outputs == 4
     assert made.labels["kind"].tolist() == y["kind"].tolist()
     other = make_problem(X, y.assign(kind=y["kind"].replace("c", "d")), task=["regression", "multiclass"])
@@ -159,6 +165,30 @@ def test_a_list_of_tasks_must_fit_y() -> None:
         net(class_weight="balanced").check(setup("mixed"))
     with pytest.raises(InvalidInput, match="is the mean of one for each target, got 'r2'"):
         resolve("r2", made)
+
+
+def test_columns_of_y_are_read_by_their_names() -> None:
+    """A y of other order is the same wherever one is scored or fitted again: a frame, structured columns, a held-out
+    set; arrays go by position, and a scorer is told of classes that its rows lack."""
+    of = problem("mixed")
+    y = of.labels.set_axis([7, 8, 9], axis=1)
+    tasks = {9: "multiclass", 8: "binary", 7: "regression"}
+    made = make_problem(of.X, y, task=tasks, test=(of.X, y[[9, 8, 7]].to_records(index=False)))
+    assert made.test is not None
+    np.testing.assert_array_equal(made.test.y, made.y)
+    assert (
+        make_problem(of.X, y[[8, 9, 7]], task=tasks, targets=made.target_names).fingerprint
+        == replace(made, test=None).fingerprint
+    )
+    (metric,) = resolve({9: "neg_log_loss", 7: "neg_mean_absolute_error", 8: "balanced_accuracy"}, made)
+    said = np.random.default_rng(0).normal(size=(36, 5))
+    fitted, expected = fixed_prediction(made, said), metric.along(made, np.arange(36), said[:, None])[0]
+    for given in (y, y[[8, 7, 9]], y.to_numpy(), y[[8, 7, 9]].to_records(index=False)):
+        assert metric.scorer(fitted, of.X, given) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(InvalidInput, match="must have the targets 7, 8, 9, '9' is missing"):
+        metric.scorer(fitted, of.X, y.rename(columns={9: "other"}))
+    lacking = np.flatnonzero(made.y[:, 2] != 1)
+    assert np.isfinite(metric.along(made, lacking, said[lacking, None])).all()
 
 
 @pytest.mark.slow
@@ -184,13 +214,15 @@ def test_mixed_tasks_are_searched_exported_and_read_back(tmp_path: Path) -> None
     assert {*found["sex"]} <= {"f", "m"}
     assert found.index.equals(X.index)
     assert {name: one.shape[1] for name, one in model.predict_proba(X).items()} == {"sex": 2, "risk": 3}
-    retrain(folder, X, y, tmp_path / "again")
+    turned = y[["risk", "progress", "sex"]]
+    again = [retrain(folder, X, each, tmp_path / name).new for name, each in {"again": y, "turned": turned}.items()]
+    assert again[0] == again[1]
     assert list(regsearch.load(tmp_path / "again").predict(X.head(2)).columns) == list(y)
     mean = regsearch.load(study.export(tmp_path / "mean", results.ensemble(size=3)))
     assert {*mean.predict(X)["risk"]} <= {1, 2, 3}
     opened = regsearch.open("mixed", X, y, root=tmp_path)
     assert opened.problem.fingerprint == study.problem.fingerprint
-    fitted = regsearch.load_config(folder).build().fit(X, y)
+    fitted = regsearch.load_config(folder).build().fit(X, turned)
     assert list(fitted.predict(X.head(2)).columns) == list(y)
     with pytest.raises(InvalidInput, match="An ONNX model is written of one task"):
         to_onnx(folder)
@@ -198,3 +230,4 @@ def test_mixed_tasks_are_searched_exported_and_read_back(tmp_path: Path) -> None
         code(results.choose("best").config, study.problem, "torch")
     search = RegSearchCV(space, n_trials=2, cv=3, task=[*TASKS]).fit(X, y)
     assert search.score(X, y) > search.results_.best.score - 1
+    assert search.score(X, turned) == search.score(X, y.to_numpy()) == search.score(X, y)
