@@ -319,7 +319,11 @@ def make_problem(
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
     of = found.values, found.task, found.classes, checked_groups(groups, n), weight, score
     problem = Problem(X, *of, target_names=found.names, inferred=task is None, tasks=found.tasks)
-    test = plain(test)
+    return _with_test(problem, plain(test), ordered, seed)
+
+
+def _with_test(problem: Problem, test: Any, ordered: bool, seed: int) -> Problem:
+    """The problem with a held-out set as `make_problem` takes one."""
     if test is None or isinstance(test, float):
         return problem if test is None else split_off(problem, test, ordered, seed)
     return replace(problem, test=given_test(problem, test))
