@@ -225,7 +225,8 @@ def net_cases() -> dict[str, Case]:
     weighted = make_problem(wine[0], wine[1] == 1, sample_weight=weights(len(wine[1])))
     several = make_problem(numbers.X, np.stack([numbers.y, -numbers.y / 3 + numbers.X[:, 0]], axis=1))
     whole = make_problem(mixed().X.assign(bmi=numbers.X[:, 2]), numbers.y)
-    twins = make_problem(numbers.X, np.stack([numbers.y, numbers.X[:, 2], numbers.y + 1e-3 * numbers.X[:, 0]], axis=1))
+    both = np.stack([numbers.y, numbers.X[:, 2], numbers.y + 1e-3 * numbers.X[:, 0]], axis=1)
+    twins = make_problem(numbers.X, both, sample_weight=weights(442))
     images = make_problem(X[:120].reshape(-1, 8, 8).astype(np.uint8), y[:120])
     cosine, restarts = t.Cosine(depth=0.9), t.CosineRestarts(first=3, factor=1.5)
     sites = make_problem(numbers.X, numbers.y, groups=np.arange(442) % 3, sample_weight=masking(442))
@@ -452,6 +453,15 @@ def test_what_has_no_plain_form_is_named(named: str) -> None:
     config = REFUSED[named]
     with pytest.raises(InvalidInput, match=named):
         code(config, diabetes(), "torch" if isinstance(config, Net) else "sklearn")
+
+
+def test_groups_are_asked_for() -> None:
+    """Code whose penalty is on what tells groups apart says so when it is given none."""
+    X, y = np.eye(9, 2), np.arange(9.0)
+    made: dict[str, Any] = {}
+    exec(code(net(domain_penalty=t.MMD(0.5)), make_problem(X, y, groups=y % 3), "torch"), made)
+    with pytest.raises(ValueError, match="needs groups=, one for each row"):
+        made["fit"](X, y)
 
 
 def test_sparse() -> None:

@@ -28,6 +28,7 @@ from regsearch.metrics.blending import to_average, to_decisions
 from regsearch.metrics.scorer import resolve
 from regsearch.results.ensemble.against_best import held_out
 from regsearch.results.ensemble.selection import Judge, Selection, select
+from regsearch.results.ensemble.training import least_train_score
 from regsearch.results.stored_study import Scoring
 
 ROWS, CONFIGS = 90, 8
@@ -356,6 +357,8 @@ def test_the_train_score_is_at_least_what_is_said(scoring: str, y: int, tmp_path
     if scoring == "accuracy":
         assert found.train is None
         assert found.gap is None
+        (metric,) = resolve({"neg_log_loss": "accuracy"}, study.problem)  # by the name of one that has a bound
+        assert least_train_score(Scoring(study.problem, study.folds, metric), [(found.members[0].chosen, 1.0)]) is None
         return
     assert len(found.members) > 1
     scores = []

@@ -143,7 +143,11 @@ def fit(X, y, sample_weight=None{grouped}):
     return predict
 '''
 
-GROUPS = "    groups = torch.tensor(np.unique(np.asarray(groups), return_inverse=True)[1][weight > 0])\n"
+GROUPS = (
+    "    if groups is None:\n"
+    "        raise ValueError('The penalty on what tells groups apart needs groups=, one for each row.')\n"
+    "    groups = torch.tensor(np.unique(np.asarray(groups), return_inverse=True)[1][weight > 0])\n"
+)
 _RATE = 'for group in optimizer.param_groups:\n    group["lr"] = lr'
 _DEPTH = {
     "made": 4,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -113,15 +112,16 @@ def adaptive_sharing_lines(one: Any, tasks: int, hidden: Sequence[Sequence[str]]
     layers = len(hidden)
     start = (
         f"hidden = [{', '.join(map(written, hidden))}]",
-        f"branch, alike, samples = [[0] * {tasks} for _ in hidden], torch.zeros({tasks}, {tasks}, dtype=DTYPE), 0",
+        f"branch, alike, samples = [[0] * {tasks} for _ in hidden], torch.zeros({tasks}, {tasks}, dtype=DTYPE), 0.0",
         f"towers = lambda name: weights[name].view({tasks}, -1)",
         "with torch.no_grad():", "    for name in (name for names in hidden for name in names):",
         "        towers(name).copy_(towers(name)[:1].expand_as(towers(name)).clone())",
     )  # fmt: skip
     note = (
         "errors = (out.detach() - t).square().T",
-        "hard = (errors > errors.mean(1, keepdim=True)).to(DTYPE)",
-        "alike, samples = alike + hard @ hard.T + (1 - hard) @ (1 - hard).T, samples + len(t)",
+        "hard = (errors > (errors * w).sum(1, keepdim=True) / w.sum()).to(DTYPE)",
+        "alike = alike + (hard * w) @ hard.T + ((1 - hard) * w) @ (1 - hard).T",
+        "samples = samples + float(w.sum())",
     )
     each = ("for names, first in zip(hidden, branch):", "    for name in names:")
     gradient = (
@@ -130,21 +130,14 @@ def adaptive_sharing_lines(one: Any, tasks: int, hidden: Sequence[Sequence[str]]
     )  # fmt: skip
     tied = ("with torch.no_grad():", *(f"    {line}" for line in each),
             "            towers(name).copy_(towers(name)[first])")  # fmt: skip
+    due = one.due(layers, horizon)
     decide = (
-        f"for layer in {_due(one, layers, horizon)!r}.get(epoch + 1, ()):",
+        f"for layer in (one for one in reversed(range({layers})) if {due!r}[one] == epoch + 1):",
         f"    above = branch[layer + 1] if layer < {layers - 1} else range({tasks})",
-        f"    branch[layer] = merged(above, alike / max(samples, 1), {number(one.affinity)!r})",
-        f"if epoch + 1 in {sorted(_due(one, layers, horizon))!r}:", "    alike, samples = torch.zeros_like(alike), 0",
+        f"    branch[layer] = merged(above, alike / samples, {number(one.affinity)!r})",
+        f"if epoch + 1 in {due!r}:", "    alike, samples = torch.zeros_like(alike), 0.0",
     )  # fmt: skip
     return {
         "helper": "merged", "before": "\n".join(start), "loss_lines": "\n".join(note), "gradient": "\n".join(gradient),
         "stepped": "\n".join(tied), "epoch_end": "\n".join(decide),
     }  # fmt: skip
-
-
-def _due(one: Any, layers: int, horizon: int) -> dict[int, list[int]]:
-    """The layers that are decided on after an epoch, the last first."""
-    found: dict[int, list[int]] = {}
-    for i in range(layers):
-        found.setdefault(math.ceil(horizon * number(one.until) * (i + 1) / layers), []).append(layers - 1 - i)
-    return found

@@ -219,7 +219,7 @@ def _sam(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
 
 def _swa(one: Any, form: NetForm) -> Lines:
     follow = (
-        f"if epoch + 1 > {number(one.swa_start)!r} * {form.horizon}:", "    count += 1",
+        f"if epoch + 1 > {one.first(form.horizon)!r}:", "    count += 1",
         "    for name, value in net.state_dict().items():",
         "        before = average.get(name, value.clone())",
         "        average[name] = before + (value - before) / count if value.is_floating_point() else value.clone()",
@@ -234,9 +234,7 @@ def _swa(one: Any, form: NetForm) -> Lines:
 
 
 def _snapshots(one: Any, form: NetForm) -> Lines:
-    factor, cycles = number(one.factor), range(1, one.cycles + 1)
-    lengths = [k if factor == 1 else factor**k - 1 for k in cycles]
-    ends = tuple(sorted({round(form.horizon * length / lengths[-1]) for length in lengths} - {0}))
+    ends = tuple(sorted({*one.ends(form.horizon)} - {0}))
     rate = (
         "now = epoch + i / len(batches)",
         f"begun, end = max(e for e in {(0, *ends)} if e <= now), min(e for e in {ends} if e > now)",

@@ -195,9 +195,15 @@ def _active(
     on = {name: any(bool(one[name] != off) for one in numbers) for name, off in neutral.items()}
     if not any(on.values()):
         return None
-    v = Columns(**{name: torch.tensor([one[name] for one in numbers], **options) for name in neutral})
+    v = Columns(**{name: torch.tensor(_even([one[name] for one in numbers]), **options) for name in neutral})
     v.on, v.part = SimpleNamespace(**on), part_of(slot, pattern, example.acts_on, layout)
     return ActiveTechnique(key, example.implementation(slot), v, frozenset({*vars(v), STRENGTH}))
+
+
+def _even(values: list[Any]) -> list[Any]:
+    """The numbers of rows, as many of each: of those with fewer the last is repeated."""
+    most = max((len(one) for one in values if isinstance(one, tuple)), default=0)
+    return [(*one, *one[-1:] * (most - len(one))) for one in values] if most else values
 
 
 def part_of(slot: str, pattern: str, acts_on: str, layout: Layout) -> Part:

@@ -23,9 +23,10 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_stepped`    the parameters after a step ``[R, P]``, in place
 `on_average`    takes note of the parameters after a step
 `on_epoch`      takes note of the parameters after an epoch
-`on_errors`     takes note of the loss of each task on each sample of a batch ``[R, t, B]``
+`on_errors`     takes note of the loss of each task on each sample of a batch ``[R, t, B]``, and of its weight
 `on_losses`     takes note of the losses on rows that are trained on and on those that are held out, after an epoch
 `on_record`     a number ``[R]`` to keep of each epoch
+`on_count`      the parameters that say how large a net is ``[R, Q]``
 `on_evaluate`   what is evaluated in place of the parameters
 `on_members`    several nets ``[R, S, Q]``, of which the mean of what they say counts
 `on_statistics` in which rows that needs running statistics of its own
@@ -120,6 +121,8 @@ class ProblemInfo:
         How many groups rows have; 0 for none.
     targets
         How many values a row has in y.
+    horizon
+        Epochs after which training ends at the latest; 0 where no config is known yet.
     """
 
     task: Task
@@ -128,6 +131,7 @@ class ProblemInfo:
     inputs: tuple[int, ...]
     domains: int = 0
     targets: int = 1
+    horizon: int = 0
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -207,7 +211,11 @@ class Technique(Node, abstract=True):
         return {public_name(name): self.replace(**{name: offs[name]}) for name in several}
 
     def numbers(self, info: ProblemInfo) -> Numbers:
-        """The numbers of a filled technique: a number or a few for each name."""
+        """The numbers of a filled technique: a number or a few for each name.
+
+        Of rows that have fewer than others the last is repeated. Whole epochs belong here, computed from shares of the
+        horizon as Python does: columns may be in single precision, and what is due must not depend on that.
+        """
         return self.fields()
 
     @classmethod
@@ -301,8 +309,11 @@ class Technique(Node, abstract=True):
         """Take note of the parameters ``[R, Q]`` after so many epochs ``[R]``, of at most `horizon` ``[R]``."""
 
     @staticmethod
-    def on_errors(v: Columns, errors: torch.Tensor) -> None:
-        """Take note of losses ``[R, t, B]`` of t tasks on the samples of a batch, as they are in training."""
+    def on_errors(v: Columns, errors: torch.Tensor, weight: torch.Tensor) -> None:
+        """Take note of losses ``[R, t, B]`` of t tasks on the samples of a batch, as they are in training.
+
+        The weights of samples ``[1 or R, B]`` are not in them.
+        """
 
     @staticmethod
     def on_losses(v: Columns, train: torch.Tensor, inner: torch.Tensor) -> None:
@@ -317,6 +328,11 @@ class Technique(Node, abstract=True):
     def on_statistics(v: Columns) -> torch.Tensor:
         """In which rows ``[R]`` batch normalisation needs running statistics of what is evaluated, made anew."""
         raise NotImplementedError
+
+    @staticmethod
+    def on_count(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+        """Parameters ``[R, Q]`` of evaluated nets, zero where a kernel does not count; R may be more than `v` has."""
+        return theta
 
     @staticmethod
     def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 from regsearch.metrics.mixed import MEAN_D2
+from regsearch.metrics.scorer import known
 from regsearch.results.choice import Chosen
 from regsearch.results.stored_study import Scoring
 
@@ -24,8 +25,12 @@ CONCAVE = frozenset({
 def least_train_score(scoring: Scoring, members: Sequence[tuple[Chosen, float]]) -> float | None:
     """A bound from below, of members and their weights; `None` where none is known.
 
-    That is by other scores, and where folds repeat: there a validation score is that of mean predictions.
+    That is by other scores, also where a user calls one by such a name; and where folds repeat: there a validation
+    score is that of mean predictions.
     """
-    known = scoring.metric.name in CONCAVE and not scoring.metric.pooled and not scoring.folds.repeated
+    metric = scoring.metric
+    concave = metric.name in CONCAVE and not metric.pooled and not scoring.folds.repeated
+    if not concave or known(metric.name, metric.identity, scoring.problem) is None:
+        return None
     found = sum(weight * chosen.point.train for chosen, weight in members)
-    return found if known and math.isfinite(found) else None
+    return found if math.isfinite(found) else None

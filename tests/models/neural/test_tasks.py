@@ -19,6 +19,7 @@ from torch import nn
 import regsearch
 from regsearch import CNN, Choice, InvalidInput, Study
 from regsearch.data.problem import make_problem
+from regsearch.export.code import code
 from regsearch.models.base import Candidate
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.layout import Layout, Part
@@ -143,7 +144,7 @@ def twins(targets: int = 4) -> Any:
 
 def test_all_on_one_path_is_hard_sharing() -> None:
     """At an affinity of 0 tasks never branch: from one start, towers train as the one net that they are copies of does,
-    with batch norm, a penalty and decay."""
+    with batch norm, a penalty and decay, and it is as complex."""
     of = setup("regression", targets=3)
     how: dict[str, Any] = {"norm": "batch_norm", "penalty": t.L2Penalty(0.1), "weight_decay": 0.1}
     shared, towers = block(of, [net(**how)]), block(of, [net(tasks=t.AdaptiveSharing(0.0), **how)])
@@ -152,7 +153,8 @@ def test_all_on_one_path_is_hard_sharing() -> None:
         view = param.view(towers.theta)[0]
         view.copy_(one[param.name].repeat(len(view) // len(one[param.name]), *[1] * (view.dim() - 1)))
     for made in (shared, towers):
-        made.advance(3)
+        nonzero = made.advance(3).nonzero
+        assert nonzero[0, -1] == 6 * 5 + 5 * 6 + 3 * 5  # of one net: copies count once
     ((first, _),), ((second, _),) = (made.evaluators[1].outputs(made.theta, "val") for made in (shared, towers))
     torch.testing.assert_close(first, second, rtol=1e-8, atol=1e-9)
 
@@ -175,6 +177,42 @@ def test_branches_are_found_from_the_last_layer_down() -> None:
     np.testing.assert_array_equal(alone.theta.numpy()[0], both.theta.numpy()[1])
     assert segment.recorded["tasks"][0, -1] == 2
     assert segment.recorded["tasks"][1, -1] == 4
+
+
+def test_samples_count_as_they_weigh() -> None:
+    """How alike tasks are is the same by a sample of weight two as by two of them."""
+    theta, errors = torch.zeros(1, 4).double(), torch.rand(1, 3, 8, generator=torch.Generator().manual_seed(0)).double()
+    found = []
+    part = Part(Layout([("linear0.weight", (3, 1), "kernel")]).params)
+    for seen, weight in ((errors, [1.0] * 7 + [2.0]), (torch.cat([errors, errors[:, :, -1:]], 2), [1.0] * 9)):
+        v = Columns(affinity=torch.tensor([0.5]).double(), tasks=torch.tensor([3]), part=part)
+        t.AdaptiveSharing.init_state(v, theta)
+        t.AdaptiveSharing.on_errors(v, seen, torch.tensor([weight]).double())
+        found.append((v.alike, v.samples))
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    ("slot", "technique", "horizon", "name", "expected"),
+    [
+        ("tasks", t.AdaptiveSharing(0.75, 0.6), 25, "due", (15, 8)),
+        ("tasks", t.AdaptiveSharing(0.75, 0.0), 25, "due", (1, 1)),
+        ("averaging", t.SWA(0.7), 90, "first", 62),
+        ("averaging", t.Snapshots(2, 1.4, 2), 6, "ends", (2, 6)),
+    ],
+)
+def test_epochs_do_not_depend_on_precision(slot: str, technique: Any, horizon: int, name: str, expected: Any) -> None:
+    """The epochs at which something is due are those that Python computes, in single precision and in plain code."""
+    config = net(precision="float32", early_stopping=t.FixedEpochs(horizon), **{slot: technique})
+    of = twins()
+    (found,) = (getattr(one.v, name)[0].tolist() for one in block(of, [config]).techniques if one.key[0] == slot)
+    assert found == (list(expected) if isinstance(expected, tuple) else expected)
+    if slot == "tasks":
+        made = block(of, [config])
+        made.advance(max(expected), measure=False)
+        (active,) = (one for one in made.techniques if one.key[0] == slot)
+        assert float(active.v.samples[0]) == 0  # decided after that epoch, and counted anew
+    assert f"{expected}" in code(config, of.problem, "torch")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -24,13 +24,15 @@ class AdaptiveSharing(TaskSharing):
     """All tasks begin on one path, which branches from the last hidden layer down while it trains (Lu et al. 2017).
 
     A layer is decided on after each equal part of the first `until` of the horizon, the last hidden one first. There
-    the branches of the layer above stay together that are alike: in how many samples two tasks are both hard or both
-    not, by whether their losses are above their means of the batch. Pairs are merged, the most alike first, for as long
-    as their mean is `affinity` at least. A branch begins with the weights that it leaves.
+    the branches of the layer above stay together that are alike: in how many samples, by their weights, two tasks are
+    both hard or both not, by whether their losses are above their means of the batch. Pairs are merged, the most alike
+    first, for as long as their mean is `affinity` at least. A branch begins with the weights that it leaves.
 
     The shape of what is computed stays: each task has a tower, and towers of one branch have one gradient, the sum of
-    theirs, and one set of weights. Lu et al. weigh the number of branches against how alike they are by a cost of their
-    own, where this has `affinity`. How many branches a hidden layer has on average is a curve along the path.
+    theirs, and one set of weights. What reads gradients before that, as clipping and SAM do, reads each tower's own;
+    dropout takes units of each, and batch norm keeps statistics of each. Complexity counts the towers of a branch once.
+    Lu et al. weigh the number of branches against how alike they are by a cost of their own, where this has `affinity`.
+    How many branches a hidden layer has on average is a curve along the path.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class AdaptiveSharing(TaskSharing):
         In which share of the samples tasks of a branch must agree. At 0 they share all layers but the last for ever; at
         1 each has a net of its own from the start.
     until
-        The share of the horizon after which the first hidden layer is decided on.
+        The share of the horizon after which the first hidden layer is decided on; not before the end of an epoch.
     """
 
     structural: ClassVar[bool] = True
@@ -49,7 +51,13 @@ class AdaptiveSharing(TaskSharing):
     until: Any = tunable(Between(0.0, 1.0), 0.5)
 
     def numbers(self, info: ProblemInfo) -> Numbers:
-        return {"affinity": number(self.affinity), "until": number(self.until), "tasks": info.targets}
+        due = self.due(len(info.hidden_layers), info.horizon)
+        return {"affinity": number(self.affinity), "due": due, "tasks": info.targets}
+
+    def due(self, layers: int, horizon: int) -> tuple[int, ...]:
+        """After which epoch each of so many hidden layers is decided on."""
+        last = horizon * number(self.until)
+        return tuple(max(1, math.ceil(last * (layers - layer) / layers)) for layer in range(layers))
 
     @staticmethod
     def init_state(v: Columns, theta: torch.Tensor) -> None:
@@ -65,11 +73,13 @@ class AdaptiveSharing(TaskSharing):
             towers.copy_(towers[:, :1].expand_as(towers).where((v.affinity < 1)[:, None, None], towers))
 
     @staticmethod
-    def on_errors(v: Columns, errors: torch.Tensor) -> None:
-        hard = (errors > errors.mean(2, keepdim=True)).to(errors.dtype)
+    def on_errors(v: Columns, errors: torch.Tensor, weight: torch.Tensor) -> None:
+        weight = weight[:, None]
+        means = (errors * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True)
+        hard = (errors > means).to(errors.dtype)
         easy = 1 - hard
-        v.alike += hard @ hard.transpose(1, 2) + easy @ easy.transpose(1, 2)
-        v.samples += errors.shape[2]
+        v.alike += (hard * weight) @ hard.transpose(1, 2) + (easy * weight) @ easy.transpose(1, 2)
+        v.samples += weight.sum(2)[:, 0]
 
     @staticmethod
     def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor, rng: RandomNumbers) -> None:
@@ -89,16 +99,24 @@ class AdaptiveSharing(TaskSharing):
     def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
         layers = v.branch.shape[1]
         for row in (v.affinity < 1).nonzero()[:, 0].tolist():
-            now, last = float(epoch[row]), float(horizon[row] * v.until[row])
-            due = [i for i in range(layers) if math.ceil(last * (i + 1) / layers) == now]
+            due = (v.due[row] == epoch[row]).nonzero()[:, 0].tolist()
             if not due:
                 continue
-            alike = (v.alike[row] / v.samples[row].clamp(min=1)).tolist()
-            for i in due:
-                layer = layers - 1 - i
-                above = v.branch[row, layer + 1].tolist() if i else range(len(alike))
+            alike = (v.alike[row] / v.samples[row]).tolist()
+            for layer in reversed(due):
+                above = v.branch[row, layer + 1].tolist() if layer < layers - 1 else range(len(alike))
                 v.branch[row, layer] = theta.new_tensor(_merged(above, alike, float(v.affinity[row])))
             v.alike[row], v.samples[row] = 0.0, 0.0
+
+    @staticmethod
+    def on_count(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+        counted = theta.clone()
+        for param in v.part.params:
+            towers = _towers(v, param, counted)
+            for task in range(1, towers.shape[1]):
+                copies = (towers[:, :task] == towers[:, task, None]).all(2).any(1)
+                towers[:, task] *= ~copies[:, None]
+        return counted
 
     @staticmethod
     def on_record(v: Columns) -> torch.Tensor:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, Technique
+from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo, Technique
 from regsearch.space.domains import Between, Whole
-from regsearch.space.tree import Choice, tunable
+from regsearch.space.tree import Choice, number, tunable
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +42,15 @@ class Snapshots(Technique):
     def neutral(cls) -> Snapshots:
         return cls(0, 1.0, 1)
 
+    def ends(self, horizon: int) -> tuple[float, ...]:
+        """The epoch at which each cycle ends; where there is none, never."""
+        factor, cycles = number(self.factor), range(1, round(number(self.cycles)) + 1)
+        lengths = [k if factor == 1 else factor**k - 1 for k in cycles]
+        return tuple(round(horizon * length / lengths[-1]) for length in lengths) or (math.inf,)
+
+    def numbers(self, info: ProblemInfo) -> Numbers:
+        return {"cycles": number(self.cycles), "last": number(self.last), "ends": self.ends(info.horizon)}
+
     @staticmethod
     def init_state(v: Columns, theta: torch.Tensor) -> None:
         rows, most = len(theta), int(v.last.max())
@@ -54,7 +63,7 @@ class Snapshots(Technique):
         import torch
 
         start, stop = torch.zeros_like(horizon), horizon.clone()
-        for end in _ends(v, horizon):
+        for end in v.ends.T:
             start = start.maximum(end.where(end <= epoch, 0.0))
             stop = stop.minimum(end.where(end > epoch, horizon))
         share = (epoch - start) / (stop - start).clamp(min=1)
@@ -62,8 +71,7 @@ class Snapshots(Technique):
 
     @staticmethod
     def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
-        ends = [end == epoch for end in _ends(v, horizon)]
-        due = sum(ends, start=v.cycles < 0)  # in no row, to begin with
+        due = (v.ends == epoch[:, None]).any(1)
         v.fresh.copy_(due)
         v.count += v.fresh
         if bool(due.any()):
@@ -79,14 +87,3 @@ class Snapshots(Technique):
         before = torch.cat([v.kept[:, 1:], v.kept[:, :1]], 1).where(fresh, v.kept)
         members = torch.cat([theta[:, None], before], 1)
         return members, (1 + v.count - v.fresh).minimum(v.last).long()
-
-
-def _ends(v: Columns, horizon: torch.Tensor) -> list[torch.Tensor]:
-    """The epoch ``[R]`` at which each cycle ends, whole numbers; the horizon in rows that have fewer cycles."""
-    even = v.factor < 1 + 1e-6
-    found = []
-    for k in range(1, int(v.cycles.max()) + 1):
-        longer = horizon * (v.factor**k - 1) / (v.factor**v.cycles - 1).clamp(min=1e-6)
-        end = (horizon * k / v.cycles.clamp(min=1)).where(even, longer).round()
-        found.append(end.where(v.cycles >= k, horizon))
-    return found

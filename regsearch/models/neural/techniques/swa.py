@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, Technique
+from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo, Technique
 from regsearch.space.domains import Between
-from regsearch.space.tree import Float, tunable
+from regsearch.space.tree import Float, number, tunable
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,14 @@ class SWA(Technique):
     slots: ClassVar[tuple[str, ...]] = ("averaging",)
     swa_start: Any = tunable(Between(0.0, 1.0), Float(0.5, 0.9), off=1.0, weak=0.85, usual=0.75, strong=0.55)
 
+    def first(self, horizon: int) -> float:
+        """The epoch after which weights count."""
+        share = number(self.swa_start)
+        return math.inf if share == 1 else math.floor(share * horizon)
+
+    def numbers(self, info: ProblemInfo) -> Numbers:
+        return {"first": self.first(info.horizon)}
+
     @staticmethod
     def init_state(v: Columns, theta: torch.Tensor) -> None:
         v.mean = theta.clone()
@@ -36,7 +45,7 @@ class SWA(Technique):
 
     @staticmethod
     def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
-        counts = epoch > v.swa_start * horizon
+        counts = epoch > v.first
         v.count += counts
         share = counts / v.count.clamp(min=1)
         v.mean.lerp_(theta, share[:, None].to(theta.dtype))

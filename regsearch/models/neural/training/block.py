@@ -217,7 +217,7 @@ class Block:
                 theta, count = self.evaluated()
                 weights.append(theta.to("cpu", copy=True).numpy())
                 nets.append(count)
-                nonzero.append(self._any.nonzero(theta))
+                nonzero.append(self._any.nonzero(self._counted(theta)))
                 measured, decided = self._measured(theta, count, keeps) if measure else ({}, no_decisions(len(theta)))
                 scores.append(measured)
                 decisions.append(decided)
@@ -270,6 +270,13 @@ class Block:
             inside = torch.arange(most, device=theta.device) < count[:, None]
             theta = members[:, :most].where(inside[:, :, None], 0.0).flatten(1)
         return theta, nets
+
+    def _counted(self, theta: torch.Tensor) -> torch.Tensor:
+        """Nets of rows ``[R, S Q]`` without what does not count in how large they are."""
+        nets = theta.view(-1, self.theta.shape[1])
+        for active in self.techniques.with_hook("on_count"):
+            nets = active.technique.on_count(active.v, nets)
+        return nets.view(len(theta), -1)
 
     def _averaged(self) -> torch.Tensor:
         theta = self.theta

@@ -103,7 +103,7 @@ class LossGradient:
     def _note(self, out: torch.Tensor, samples: Samples) -> None:
         """Tell techniques of the loss of each task on each sample of a batch."""
         for active in self.techniques.with_hook("on_errors"):
-            active.technique.on_errors(active.v, task_losses(self.parts, out, samples.y))
+            active.technique.on_errors(active.v, task_losses(self.parts, out, samples.y), samples.weight)
 
     def _leaves(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
         """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""

@@ -184,7 +184,7 @@ class SharedParts:
             own = zip(network.hidden_layers, network.rates, strict=True)
             left = (0.0 if any(fnmatchcase(name, one) for one in named) else rate for name, rate in own)
             placed["dropout", ""] = OwnDropout(rates=tuple(left))
-        optimizer, info = config.optimizer, self.info(structure)
+        optimizer, info = config.optimizer, replace(self.info(structure), horizon=config.horizon)
         return RowConfig(optimizer, number(optimizer.lr), structure.batch_size, config.horizon, placed, info)
 
     def evaluator(self, structure: Structure, k: int) -> Evaluator:
