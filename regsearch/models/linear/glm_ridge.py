@@ -47,12 +47,15 @@ class Basis:
         ``[r]`` eigenvalues.
     predict, correlate, lift
         ``[q, r] -> [q, n]`` decisions; ``[q, n] -> [q, r]`` gradients of residuals; ``[q, r] -> [q, p]`` coefficients.
+    gram
+        ``[n] -> [r, r]`` products of the columns, with weights of the rows that are not below 0.
     """
 
     values: Array
     predict: Callable[[Array], Array]
     correlate: Callable[[Array], Array]
     lift: Callable[[Array], Array]
+    gram: Callable[[Array], Array]
 
 
 def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
@@ -64,6 +67,7 @@ def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weig
         predict=lambda theta: forward(theta @ vectors.T),
         correlate=lambda residual: backward(residual) @ vectors,
         lift=lambda theta: theta @ vectors.T,
+        gram=lambda share: vectors.T @ _gram(matrix, rows, center, inverse, share) @ vectors,
     )
 
 
@@ -79,6 +83,7 @@ def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weight
         predict=lambda theta: (theta * width) @ vectors.T * back,
         correlate=lambda residual: (residual * back) @ vectors * width,
         lift=lambda theta: backward((theta / width) @ vectors.T * root),
+        gram=lambda share: (vectors.T * (share * back**2)) @ vectors * width[:, None] * width,
     )
 
 
@@ -340,9 +345,9 @@ def _above_rounding(values: Array) -> Flags:
 
 
 def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Array:
-    """A'A, a few rows at a time."""
+    """Products of the centred and scaled columns, a few rows at a time."""
     p = matrix.shape[1]
-    gram = np.zeros((p, p))
+    gram, sums = np.zeros((p, p)), np.zeros(p)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         block = matrix[rows[part]]
@@ -350,10 +355,12 @@ def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Ar
             block = (block - center) * np.sqrt(weights[part, None])
             gram += block.T @ block
         else:
+            sums += block.T @ weights[part]
             block = block.multiply(np.sqrt(weights[part, None])).tocsr()
             gram += (block.T @ block).toarray()
     if sparse.issparse(matrix):
-        gram -= np.outer(center, center)
+        across = np.outer(sums - weights.sum() / 2 * center, center)
+        gram -= across + across.T
     return np.asarray(gram * inverse[:, None] * inverse)
 
 

@@ -24,8 +24,8 @@ from regsearch.models.linear.working_columns import WorkingColumns
 CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is taken to have a maximum
 WEAKER = 0.01  # share of the ridge that is left ...
 GROWN = 1.0  # ... and the change of a lead that says that there is none
-SIZE = 1000  # coefficients up to which Newton's steps are taken ...
-NUMBERS = 2**27  # of a dense matrix that it makes
+SIZE = 1000  # coefficients up to which Newton's steps are taken
+NUMBERS = 2**27  # of a copy of the columns that is made to look for such a decision
 TOL = 1e-10  # ... and the duality gap that others are solved to, relative to the loss of the null model
 STEPS = 200
 HALVINGS = 40
@@ -45,7 +45,7 @@ def settle(ridge: RidgeFits, theta: Array, strength: float, null: float, max_ste
         return theta, False
 
     def solved(start: Array, strength: float) -> Array:
-        if isinstance(ridge, Ridge) and theta.size <= SIZE and theta.shape[2] * len(ridge.weights) <= NUMBERS:
+        if isinstance(ridge, Ridge) and theta.size <= SIZE:
             return _maximised(ridge, start, strength)
         return ridge.solve(start, np.array([strength]), TOL * null, max_steps)[0]
 
@@ -93,53 +93,64 @@ def _leads(ridge: RidgeFits, theta: Array) -> Array:
 
 
 def _maximised(ridge: Ridge, theta: Array, strength: float) -> Array:
-    """Newton's steps from coefficients ``[m, 1, r + 1]``.
+    """Newton's steps from coefficients ``[m, 1, r + 1]``; rows are read where they are, a few at a time.
 
     Conjugate gradients end far from there, as rows differ by orders of magnitude in their curvature.
     """
-    columns = np.vstack([ridge.basis.predict(np.eye(theta.shape[2] - 1)), np.ones(len(ridge.weights))])
     held = np.full(theta.shape[2], strength)
     held[-1] = 0.0
-    here = theta[:, 0]
+    here, eta = theta[:, 0], ridge.decisions(theta)[:, 0]
     for _ in range(STEPS):
-        p, loss = probabilities_and_losses((here @ columns)[:, None], ridge.y, ridge.weights)
+        p, loss = probabilities_and_losses(eta[:, None], ridge.y, ridge.weights)
         value = float(loss[0]) + _cost(here, held)
-        slope = ((ridge.y - p)[:, 0] * ridge.weights) @ columns.T - held * here
+        slope = _products(ridge, (ridge.y - p)[:, 0] * ridge.weights) - held * here
         try:
-            step = solve(_hessian(p[:, 0], ridge.weights, columns, held), slope.ravel(), assume_a="pos")
+            step = solve(_hessian(ridge, p[:, 0], held), slope.ravel(), assume_a="pos").reshape(here.shape)
         except LinAlgError:  # no curvature is left but rounding
             break
-        ahead = _ahead(ridge, columns, held, here, step.reshape(here.shape), value)
-        if ahead is None or slope.ravel() @ step <= SOLVED * value:
+        move = ridge.decisions(step[:, None])[:, 0]
+        length = _length(ridge, held, (here, step), (eta, move), value)
+        if length is None or slope.ravel() @ step.ravel() <= SOLVED * value:
             break
-        here = ahead
+        here, eta = here + length * step, eta + length * move
     return here[:, None]
+
+
+def _products(ridge: Ridge, residual: Array) -> Array:
+    """``[q, r + 1]`` of ``[q, n]`` with the columns, the last of which is of ones."""
+    return np.column_stack([ridge.basis.correlate(residual), residual.sum(axis=1)])
 
 
 def _cost(theta: Array, held: Array) -> float:
     return float((held * theta**2).sum() / 2)
 
 
-def _hessian(p: Array, weights: Array, columns: Array, held: Array) -> Array:
+def _hessian(ridge: Ridge, p: Array, held: Array) -> Array:
     """``[m (r + 1), m (r + 1)]``; intercepts of several classes, of which only differences matter, are held in sum."""
-    m, size = len(p), len(columns)
+    m, size = len(p), len(held)
     found = np.zeros((m, size, m, size))
     for a in range(m):
         for b in range(a + 1):
-            share = weights * ((p[a] if a == b else 0.0) - p[a] * p[b])
-            found[a, :, b] = (columns * share) @ columns.T
-            found[b, :, a] = found[a, :, b]
+            share = ridge.weights * p[a] * ((1 - p[a]) if a == b else p[b])
+            block = np.empty((size, size))
+            block[:-1, :-1] = ridge.basis.gram(share)
+            block[-1] = block[:, -1] = _products(ridge, share[None])[0]
+            found[a, :, b] = found[b, :, a] = block if a == b else -block
         found[a, :, a] += np.diag(held)
     if m > 1:
         found[:, -1, :, -1] += 1.0
     return found.reshape(m * size, m * size)
 
 
-def _ahead(ridge: Ridge, columns: Array, held: Array, here: Array, step: Array, value: float) -> Array | None:
-    """A step, halved until it lowers the objective; `None` where rounding leaves nothing to be lowered."""
+def _length(
+    ridge: Ridge, held: Array, theta: tuple[Array, Array], eta: tuple[Array, Array], value: float
+) -> float | None:
+    """How far to go along a step from coefficients and decisions, halved until the objective is lowered; `None` where
+    rounding leaves nothing to be lowered.
+    """
     for length in 0.5 ** np.arange(HALVINGS):
-        new = here + length * step
-        _, loss = probabilities_and_losses((new @ columns)[:, None], ridge.y, ridge.weights)
-        if float(loss[0]) + _cost(new, held) < value:
-            return np.asarray(new)
+        there, decided = (here + length * step for here, step in (theta, eta))
+        _, loss = probabilities_and_losses(decided[:, None], ridge.y, ridge.weights)
+        if float(loss[0]) + _cost(there, held) < value:
+            return float(length)
     return None
