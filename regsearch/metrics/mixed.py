@@ -89,7 +89,8 @@ class MeanKernel:
         for j, (one, part) in enumerate(zip(self.tasks, slices(self.tasks), strict=True)):
             target = y[:, j] if one.classes is None else y[:, j].astype(np.intp)
             found.append(self.kernels[j](target, decision[:, :, part], weights))
-        return np.asarray(np.mean(found, axis=0))
+        with np.errstate(invalid="ignore"):  # targets without a finite score, of either sign
+            return np.asarray(np.mean(found, axis=0))
 
 
 @dataclass(frozen=True)

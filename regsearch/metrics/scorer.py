@@ -203,7 +203,7 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
 
 def metric_of_target(metric: Metric, place: int) -> Metric:
     """What one of several targets is scored by alone."""
-    return metric.by_target[place] if metric.by_target else metric
+    return replace(metric.by_target[place], pooled=metric.pooled) if metric.by_target else metric
 
 
 def is_named(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import MIXED, NUMBERS, Array
+from regsearch.data.frames import index_of
 from regsearch.data.tasks import TargetTask
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import counted
@@ -76,8 +77,9 @@ class TrialArrays:
             ``[n]`` numbers in the units of y, means of counts or amounts, log hazards of survival; ``[n, targets]`` of
             several, in the order of y's columns; ``[n, classes]`` probabilities in the order of the sorted labels,
             which is that of ``classes_``. A classifier that has no probabilities is taken at the logistic function of
-            its decision. Of targets with tasks of their own a DataFrame ``[n, targets]`` of numbers and labels. Single
-            precision, where that rounds no difference away.
+            its decision. Of targets with tasks of their own a DataFrame ``[n, targets]`` of numbers and labels, missing
+            where no fold validates, with the index of X where that is one of numbers, texts or times. Single precision,
+            where that rounds no difference away.
 
         Raises
         ------
@@ -91,9 +93,12 @@ class TrialArrays:
     def as_predictions(self, decisions: Array) -> Any:
         """What `predictions` makes of decisions ``[n, m]``."""
         if self.identity["task"] == MIXED:
-            said = values_of_tasks(tuple(map(TargetTask.read, self.identity[TASKS])), decisions)
-            unknown = np.flatnonzero(~np.isfinite(decisions).all(axis=1))
-            return said if not len(unknown) else said.mask(np.isin(np.arange(len(said)), unknown)[:, None])
+            kept = self.store.load_targets(MIXED, str(self.identity["fingerprint"]))
+            tasks = tuple(map(TargetTask.read, self.identity[TASKS]))
+            said = values_of_tasks(tasks, decisions, None if kept is None else index_of(kept.X))
+            unknown = np.asarray(~np.isfinite(decisions).all(axis=1))
+            flags = dict.fromkeys(said.select_dtypes("bool"), "boolean")  # these have a missing value
+            return said.astype(flags).mask(np.tile(unknown, (len(tasks), 1)).T) if unknown.any() else said
         if self.identity["task"] not in NUMBERS:
             return probabilities(decisions)
         return decisions[:, 0] if decisions.shape[1] == 1 else decisions

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
+from regsearch.data.frames import index_of
 from regsearch.data.problem import Problem
 from regsearch.data.tasks import TargetTask
 from regsearch.errors import Damaged
@@ -34,6 +35,7 @@ from regsearch.storage.npz import Unpacked
 
 DATA, NAMES = "fingerprint", "target_names"  # of the data that targets belong to, and of several of these
 TASKS = "tasks"  # of each of these, where they are mixed
+INDEX = "index"  # of the rows of these
 Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS, UNSOLVED = "train/", "val/", "predictions", "unsolved"
 EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
@@ -140,19 +142,32 @@ def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
         found[NAMES] = np.asarray(problem.target_names)
     if problem.tasks:
         found[TASKS] = np.asarray(json.dumps([one.data() for one in problem.tasks]))
+        found |= _index_of_rows(problem)
     if found.get("classes", problem.y).dtype.kind == "O":
         found["classes"] = found["classes"].astype(str)
     return found
 
 
+def _index_of_rows(problem: Problem) -> dict[str, NDArray[Any]]:
+    """The index of a DataFrame X, of numbers, texts or times, where it says more than the places of rows."""
+    index = index_of(problem.X)
+    values = np.arange(problem.rows) if index is None else index.to_numpy()
+    if values.dtype.kind == "O" and all(isinstance(one, str) for one in values):
+        values = values.astype(str)
+    told = values.dtype.kind in "fMU" or (values.dtype.kind in "iu" and (values != np.arange(problem.rows)).any())
+    return {INDEX: values} if told else {}
+
+
 def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str | None = None) -> Problem:
-    """A problem with the targets that arrays hold and a column of zeros for its data.
+    """A problem with the targets that arrays hold and a column of zeros for its data, with the index of its rows.
 
     Raises
     ------
     ValueError
         When they are those of other data than a fingerprint is of.
     """
+    import pandas as pd
+
     kept: dict[str, Any] = {"score_weight": arrays.get("sample_weight"), **arrays}
     data = kept.pop(DATA, fingerprint)
     if fingerprint is not None and str(data) != fingerprint:
@@ -163,7 +178,8 @@ def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str 
         kept[NAMES] = tuple(map(str, kept.get(NAMES, [f"y{j}" for j in range(kept["y"].shape[1])])))
     if TASKS in kept:
         kept[TASKS] = tuple(map(TargetTask.read, json.loads(str(kept[TASKS]))))
-    return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
+    X = np.zeros((len(kept["y"]), 1))
+    return Problem(pd.DataFrame(X, index=kept.pop(INDEX)) if INDEX in kept else X, task=task, **kept)
 
 
 # --- as a file -------------------------------------------------------------------------------------------------

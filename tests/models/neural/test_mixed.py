@@ -26,6 +26,8 @@ from regsearch.models.base import Candidate
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.evaluator import NO_HOOKS
 from regsearch.models.neural.training.stack import Stack
+from regsearch.results.by_target import of_decisions
+from regsearch.results.stored_study import Scoring
 from regsearch.testing.nets import TASKS, block, net, problem, setup, setup_for, shared_parts, train
 
 SHARING = [None, t.SoftSharing(0.1), t.CrossStitch(0.8), t.TaskRelation(0.1)]
@@ -115,6 +117,24 @@ def test_scores_are_scikit_learns_of_each_target() -> None:
         assert one.along(of.problem, np.arange(36), said[:, None])[0] == pytest.approx(alike, rel=1e-9)
 
 
+def test_a_pooled_score_has_one_of_each_target() -> None:
+    """Computed once on all folds' decisions, the score is the mean of those of targets, and so is the gap; where a net
+    is sure beyond what a probability holds, too."""
+    made = problem("mixed")
+    of = setup_for(made)
+    of = replace(of, metrics=(replace(of.metrics[0], pooled=True),))
+    (outcome,) = Stack(of).stream([Candidate(0, net())])
+    point, names = outcome.points["mean_d2"], made.target_names
+    assert np.mean([outcome.measures[f"target/{name}/val"] for name in names]) == pytest.approx(point.val, rel=1e-9)
+    assert np.mean([outcome.measures[f"target/{name}/gap"] for name in names]) == pytest.approx(point.gap, rel=1e-9)
+    listed = of_decisions(Scoring.of(of), of.averaging, outcome.predictions)
+    assert np.mean([*listed.values()]) == pytest.approx(point.val, rel=1e-6)
+    sure = 100 + np.random.default_rng(0).permuted(np.arange(180.0)).reshape(36, 5)
+    (metric,) = resolve({"y0": "r2", "y1": "roc_auc", "y2": "accuracy"}, made)
+    alike = metric.scorer(fixed_prediction(made, sure), None, made.labels)
+    assert metric.along(made, np.arange(36), sure[:, None])[0] == pytest.approx(alike, rel=1e-12)
+
+
 TECHNIQUES: list[dict[str, Any]] = [
     {"label_smoothing": t.LabelSmoothing(0.1)}, {"label_noise": t.LabelNoise(0.2)},
     {"data_augmentation": t.Mixup(0.4)}, {"averaging": t.Snapshots(2, 1.0, 2)},
@@ -189,6 +209,24 @@ def test_columns_of_y_are_read_by_their_names() -> None:
         metric.scorer(fitted, of.X, y.rename(columns={9: "other"}))
     lacking = np.flatnonzero(made.y[:, 2] != 1)
     assert np.isfinite(metric.along(made, lacking, said[lacking, None])).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [np.arange(36)[::-1] * 2, [f"r{i}" for i in range(36)], pd.RangeIndex(36)])
+def test_predictions_of_rows_that_no_fold_validates_are_missing(index: Any, tmp_path: Path) -> None:
+    """They have the index of X, a row that none validates has no value, and every other one that of its own type."""
+    of = problem("mixed")
+    X = pd.DataFrame(of.X, index=index)
+    y = of.labels.assign(y1=of.y[:, 1] > 0, y2=np.array(["a", "b", "c"])[of.y[:, 2].astype(int)]).set_axis(X.index)
+    cv = [(np.arange(24), np.arange(24, 36)), (np.r_[:12, 24:36], np.arange(12, 24))]
+    study = Study("few", X, y, space=net(lr=Float(0.01, 0.02)), task=[*TASKS], cv=cv, root=tmp_path, tracking=False)
+    results = study.run(1, quiet=True)
+    for said in (results.predictions(0), results.ensemble(size=1).predictions):
+        pd.testing.assert_index_equal(said.index, X.index, check_names=False)
+        assert said[:12].isna().to_numpy().all()
+        assert not said[12:].isna().to_numpy().any()
+        assert said["y1"].dtype == "boolean"
+        assert {*said["y2"][12:]} <= {*"abc"}
 
 
 @pytest.mark.slow

@@ -125,10 +125,10 @@ def pooled_of_nets(
 def _target_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
     """Of each of several targets, by its name, the validation score at the chosen epoch and the gap; means over folds.
 
-    Not of a metric that needs all folds together, or all targets.
+    Not of a metric that needs all targets.
     """
     problem, metric = shared.setup.problem, shared.setup.metrics[0]
-    if problem.targets == 1 or metric.pooled:
+    if problem.targets == 1:
         return {}
     said = {
         part: [_validated(shared, structure, k, weights, part) for k, weights in enumerate(run.weights)]
@@ -136,13 +136,18 @@ def _target_measures(shared: SharedParts, structure: Structure, run: TrainingRun
     }
 
     def measured(alone: Problem, own: slice, j: int, failures: dict[str, str]) -> dict[str, float]:
-        of_target = metric_of_target(metric, j)
+        of_target, averaging = metric_of_target(metric, j), run.settings.averaging
         scores = {
             part: np.array([of_target.along(alone, rows, out[:, None, own], failures)[0] for rows, out in of_folds])
             for part, of_folds in said.items()
+            if part == "train" or not of_target.pooled
         }
-        mean = run.settings.averaging.mean
-        return {"val": float(mean(scores["val"])), "gap": float(mean(scores["train"] - scores["val"]))}
+        if of_target.pooled:
+            val, decisions = [rows for rows, _ in said["val"]], [out[:, None, own] for _, out in said["val"]]
+            scores["val"] = pooled_scores(of_target, alone, val, decisions, averaging, failures)[:, 0]
+        return {
+            "val": float(averaging.mean(scores["val"])), "gap": float(averaging.mean(scores["train"] - scores["val"])),
+        }  # fmt: skip
 
     return {
         f"target/{name}/{what}": value for name, found in of_targets(problem, measured) for what, value in found.items()
