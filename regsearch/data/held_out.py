@@ -58,8 +58,10 @@ def _random_split(problem: Any, fraction: float, seed: int) -> tuple[Rows, Rows]
 
 def _alone(problem: Any) -> Rows:
     """The rows that are the only ones of their class: without them there would be nothing to learn it from."""
-    found: Rows = np.flatnonzero(False if problem.classes is None else (np.bincount(problem.y) == 1)[problem.y])
-    return found
+    if problem.classes is None and not problem.tasks:
+        return np.empty(0, dtype=np.intp)
+    codes = problem.strata
+    return np.flatnonzero((np.bincount(codes) == 1)[codes])
 
 
 def given_test(problem: Any, test: Any) -> Any:

@@ -307,7 +307,8 @@ def _numbers(values: NDArray[Any], what: str) -> Array:
     if values.dtype.kind not in "fiub":
         texts = values.tolist()
         numbers = sum(map(_is_number, texts)) > len(texts) / 2
-        fix = "convert it, y = pd.to_numeric(y)" if numbers else "drop task='regression'"
+        typed = "make y a DataFrame, whose columns have types of their own"
+        fix = ("convert it, y = pd.to_numeric(y)" if what == "y" else typed) if numbers else "drop task='regression'"
         raise InvalidInput(f"Regression needs a numeric {what}, got {values.dtype}; {fix}.")
     return values.astype(float)
 

@@ -120,11 +120,24 @@ def frame_of_values(tasks: Sequence[TargetTask], y: Array, index: Any = None) ->
 
 
 def strata_of(tasks: Sequence[TargetTask], y: Array) -> NDArray[np.intp]:
-    """``[n]``: which combination of classes a row has; those of few rows count as the most frequent one."""
-    of_classes = [j for j, one in enumerate(tasks) if one.classes is not None]
-    _, found, counts = np.unique(y[:, of_classes], axis=0, return_inverse=True, return_counts=True)
-    found = found.reshape(-1)
-    return np.asarray(np.where(counts[found] < FEW, counts.argmax(), found))
+    """``[n]``: which combination of classes a row has, of as many targets as have enough rows of it.
+
+    The classes of the target with the rarest one are strata; each is split by those of the next target, and so on. What
+    would have few rows stays together, or in the largest part, so that a class of the first is never one with another.
+    """
+    codes = [y[:, j].astype(np.intp) for j, one in enumerate(tasks) if one.classes is not None]
+    codes = sorted(codes, key=lambda column: int(np.bincount(column).min()))
+    found = codes[0] if codes else np.zeros(len(y), dtype=np.intp)
+    for column in codes[1:]:
+        split = found * (column.max() + 1)
+        for stratum in np.unique(found):
+            own = found == stratum
+            counts = np.bincount(column[own])
+            largest, few = counts.argmax(), counts < FEW
+            together = int(few.argmax()) if counts[few].sum() >= FEW else int(largest)
+            split[own] += np.where(few[column[own]], together, column[own])
+        found = np.unique(split, return_inverse=True)[1].reshape(-1)
+    return np.asarray(found)
 
 
 def absent_class(tasks: Sequence[TargetTask], y: Array, rows: Rows) -> tuple[TargetTask, Any] | None:

@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, d2_log_loss_score, r2_score
 
 import regsearch
 from regsearch import MLP, Choice, Float, InvalidInput, Linear, Net, RegSearchCV, Study
+from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.export.code import code
 from regsearch.export.retrain import retrain
@@ -133,6 +134,23 @@ def test_a_pooled_score_has_one_of_each_target() -> None:
     (metric,) = resolve({"y0": "r2", "y1": "roc_auc", "y2": "accuracy"}, made)
     alike = metric.scorer(fixed_prediction(made, sure), None, made.labels)
     assert metric.along(made, np.arange(36), sure[:, None])[0] == pytest.approx(alike, rel=1e-12)
+
+
+def test_folds_have_alike_shares_of_a_rare_class() -> None:
+    """A lone target of classes is as it is alone, the rarest class of several is in every fold as often, and
+    the classes of many combinations are still alike."""
+    rng = np.random.default_rng(0)
+    n, few = 1000, np.arange(1000) < 15
+    y = pd.DataFrame({"number": rng.normal(size=n), "kind": rng.permutation(n) % 3, "few": rng.permutation(few)})
+    X = rng.normal(size=(n, 2))
+    for tasks in ({"number": "regression", "few": "binary"}, {"kind": "multiclass", "few": "binary"}):
+        made = make_problem(X, y[[*tasks]], task=tasks)
+        assert [int(y["few"][rows].sum()) for rows in make_folds(5, made, 0).val] == [3] * 5
+    kinds = pd.DataFrame({name: rng.permutation(150) % 3 for name in "abc"})
+    made = make_problem(X[:150], kinds, task=["multiclass"] * 3)
+    assert len(np.unique(made.strata)) >= 3
+    counts = [np.bincount(made.strata[rows]) for rows in make_folds(3, made, 0).val]
+    assert np.ptp(counts, axis=0).max() <= 1
 
 
 TECHNIQUES: list[dict[str, Any]] = [

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from regsearch.data.magnitudes import check_single_precision
+from regsearch.data.problem import Problem
 from regsearch.data.survival import check_not_survival
 from regsearch.data.table_checks import check_columns
 from regsearch.data.weights import weighing
@@ -205,7 +206,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     if own != [len(rows), data.outputs]:
         raise InvalidInput(
             f"A net for a {setup.problem.task} task must return the shape [rows, {data.outputs}], "
-            f"got {own} for {len(rows)} rows; change its last layer."
+            f"got {own} for {len(rows)} rows; change its last layer{_outputs_of(setup.problem)}."
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():
@@ -218,6 +219,12 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         setup.problem.task, data.outputs, network.hidden_layers, data.shape, data.groups, setup.problem.targets
     )
     return info, network
+
+
+def _outputs_of(problem: Problem) -> str:
+    """Which outputs are whose, where targets have tasks of their own."""
+    each = ", ".join(f"{one.outputs} of {one.name!r}" for one in problem.tasks)
+    return f", its outputs are in order {each}" if each else ""
 
 
 def _check_pattern(slot: str, pattern: str, module: Architecture, network: Network) -> None:
