@@ -307,7 +307,7 @@ def _numbers(values: NDArray[Any], what: str) -> Array:
     if values.dtype.kind not in "fiub":
         texts = values.tolist()
         numbers = sum(map(_is_number, texts)) > len(texts) / 2
-        typed = "make y a DataFrame, whose columns have types of their own"
+        typed = "pass a DataFrame, whose columns have types of their own, with pd.to_numeric(y[name])"
         fix = ("convert it, y = pd.to_numeric(y)" if what == "y" else typed) if numbers else "drop task='regression'"
         raise InvalidInput(f"Regression needs a numeric {what}, got {values.dtype}; {fix}.")
     return values.astype(float)
