@@ -151,8 +151,10 @@ def test_what_it_needs_is_said() -> None:
     """Rows that cannot be held out, and a target that has no strength, are refused; off, it holds nothing out."""
     with pytest.raises(InvalidInput, match=r"inner part of 0\.1 cannot be split off the 24 training rows"):
         net(weight_decay=0.1, weight_decay_schedule=t.AdaptiveStrength(1.0, share=Choice(0.1, 0.5))).check(tiny())
-    with pytest.raises(InvalidInput, match=r"no AdaptiveStrength \(weight_decay_schedule\)"):
-        net_code(net(weight_decay=0.1, weight_decay_schedule=ADAPTIVE).at(3), setup().problem, 0)
+    one = setup().problem
+    grouped = make_problem(one.X, one.y, groups=np.arange(one.rows) // 2)
+    with pytest.raises(InvalidInput, match="no AdaptiveStrength beside groups"):
+        net_code(net(weight_decay=0.1, weight_decay_schedule=ADAPTIVE).at(3), grouped, 0)
     with pytest.raises(InvalidInput, match="changes the rate of penalty, got no penalty"):
         net(penalty_schedule=ADAPTIVE).check(setup())
     of, scored = setup(), np.zeros(36)
