@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -92,3 +93,14 @@ def _started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """A test that is marked so starts its programs as a user does."""
     if request.node.get_closest_marker("process"):
         monkeypatch.setattr(subprocess, "Popen", forking.REAL)
+
+
+@pytest.fixture(autouse=True)
+def _own_rules_end() -> Iterator[None]:
+    """Rules that a test registers, as one of the docs' pages or of a script does, are gone after it."""
+    yield
+    registry = sys.modules.get("regsearch.results.rules.registry")
+    if registry is not None:
+        for table in (registry.RULES, registry.RULES_WITH_NUMBER):
+            for name in [name for name, one in table.items() if not str(one.__module__).startswith("regsearch.")]:
+                del table[name]
