@@ -78,13 +78,13 @@ class TrainerRegressor(RegressorMixin, Trainer):  # type: ignore[misc]
     """A config that predicts numbers."""
 
 
-class TrainerClassifier(ClassifierMixin, Trainer):  # type: ignore[misc]
-    """A config that tells classes apart.
+class TrainerOfClasses(Trainer):
+    """A config that tells classes apart, of one target or, beside numbers, of several.
 
     Attributes
     ----------
     classes_
-        Labels.
+        Labels; of several targets by target, of those that are classes, as all that is said of them.
     """
 
     @property
@@ -100,18 +100,17 @@ class TrainerClassifier(ClassifierMixin, Trainer):  # type: ignore[misc]
         return self._ask("decision_function", X)
 
 
-class TrainerTasks(Trainer):
+class TrainerClassifier(ClassifierMixin, TrainerOfClasses):  # type: ignore[misc]
+    """A config that tells the classes of one target apart."""
+
+
+class TrainerTasks(TrainerOfClasses):
     """A config that predicts several targets with tasks of their own.
 
     Parameters
     ----------
     tasks
         By target; a y whose columns have names may have them in any order.
-
-    Attributes
-    ----------
-    classes_
-        Labels by target, of those that are classes.
     """
 
     def __init__(self, config: Model, tasks: Mapping[str, str], seed: int = 0) -> None:
@@ -120,15 +119,3 @@ class TrainerTasks(Trainer):
 
     def _said(self, y: Any, sample_weight: Any) -> dict[str, Any]:
         return {"task": list(self.tasks.values()), "targets": list(self.tasks)}
-
-    @property
-    def classes_(self) -> Any:
-        return self.model_.classes_
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities ``[n, C]`` by target, of those that are classes."""
-        return self._ask("predict_proba", X)
-
-    def decision_function(self, X: Any) -> Any:
-        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``, by target, of those that are classes."""
-        return self._ask("decision_function", X)
