@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
@@ -11,8 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+import regsearch
 from regsearch.cores import THREADS  # which loads nothing
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
 
 
 def one_thread() -> None:
@@ -64,6 +70,35 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> float:
 def quick() -> bool:
     """Whether to run at tiny sizes, to see that everything works: the figures mean nothing then."""
     return "--quick" in sys.argv
+
+
+def kept(name: str, made: Callable[[], Any]) -> Any:
+    """What is at a name in `build`, else what is made now, which is kept there: a long run that ended early goes on.
+
+    Parameters
+    ----------
+    name
+        Of the folder and file, without an ending. All that the value depends on is in it.
+    made
+        Makes the value, of what JSON can hold.
+    """
+    file = BUILD / f"{name}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made_now = json.dumps(made())
+        beside = file.with_suffix(".part")
+        beside.write_text(made_now, encoding="utf-8")
+        beside.replace(file)
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def package() -> str:
+    """A digest of the package's sources: what was measured of them is not what others would give."""
+    folder = Path(regsearch.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def in_turn(ours: Callable[[int], object], theirs: Callable[[int], object], rounds: int) -> tuple[float, float, float]:

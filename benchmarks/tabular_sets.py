@@ -4,7 +4,9 @@ The sets are KEEL's, at most a thousand rows of each, none of them used by `tool
 is halved, stratified, several times over; on each half in turn a tool searches for so many seconds by five folds of
 it, fits what it found, and says probabilities of the other half: the log loss there counts, the mean over halves. All
 tools get both cores, the same columns (categories as ones and zeros), and the seconds of a search alone; what comes
-after it is not counted. What has finished no trial by then says how often each class is.
+after it is not counted. What has finished no trial by then says how often each class is. What each tool reached on
+each half is kept in `build/sets`, by its own code (ours: the whole package's) and the seconds: a run that was ended
+goes on.
 
 - `spaces.mlp()`, `spaces.cocktail()`, and an ensemble of what the first of them tried: as they come.
 - *MLPClassifier*: scikit-learn's with early stopping, 64 x 64, random draws of learning rate and alpha.
@@ -16,6 +18,8 @@ after it is not counted. What has finished no trial by then says how often each 
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import statistics
 import subprocess
 import sys
@@ -23,11 +27,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import quick
+from harness import kept, package, quick
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
@@ -263,14 +268,29 @@ def compare(seconds: float, repeats: int) -> Compared:
         losses: dict[str, list[float]] = {}
         for repeat in range(repeats):
             halves = list(StratifiedKFold(2, shuffle=True, random_state=repeat).split(X, y))
-            for rows, others in halves:
-                for names, _ in WORK:
-                    for said, probabilities in _apart(names[0], X[rows], y[rows], X[others], repeat, seconds).items():
-                        loss = log_loss(y[others], probabilities, labels=np.arange(int(y.max()) + 1))
-                        losses.setdefault(said, []).append(float(loss))
+            for half, (rows, others) in enumerate(halves):
+                for names, tool in WORK:
+                    of = partial(_losses, names[0], X, y, rows, others, repeat, seconds)
+                    folder = "quick" if quick() else "sets"
+                    reached = kept(f"{folder}/{_code(tool)}/{seconds:g}s-{name}-{repeat}-{half}", of)
+                    for said, loss in reached.items():
+                        losses.setdefault(said, []).append(loss)
         found.losses[name] = {said: statistics.fmean(each) for said, each in losses.items()}
         print(name, *(f"{said} {loss:.3f}" for said, loss in found.losses[name].items()), sep=", ", file=sys.stderr)
     return found
+
+
+def _code(tool: Tool) -> str:
+    """A name of what a tool's numbers come from: its own lines, and, of ours, the package."""
+    of = inspect.getsource(tool.work) + (package() if tool.ours else "")
+    return f"{tool.work.__name__.strip('_')}-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
+
+
+def _losses(first: str, X: Array, y: Array, rows: Array, others: Array, seed: int, seconds: float) -> dict[str, float]:
+    """By name, the log loss on the other half of what a tool made of one."""
+    said = _apart(first, X[rows], y[rows], X[others], seed, seconds)
+    classes = np.arange(int(y.max()) + 1)
+    return {name: float(log_loss(y[others], probabilities, labels=classes)) for name, probabilities in said.items()}
 
 
 def _apart(first: str, X: Array, y: Array, other: Array, seed: int, seconds: float) -> Said:
