@@ -5,7 +5,7 @@ epochs. It would take about a quarter of an hour for each seed, so it is not run
 all 60 configs, one after the other, each told the loss that this package's training gives (without pruning, at the
 epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are then trained by the
 loop for some epochs; its seconds per epoch, times the epochs that patience left each config, are the script's time. Its
-sampler and storage cost nothing. What the sampler proposed does not depend on the machine, and is kept in
+sampler and storage cost nothing. What its trials came to does not depend on the machine, and is kept in
 `build/searches`; every time is measured anew.
 
 Ours is a study with everything that belongs to it but MLflow, on all cores, of 300 trials, and of 600 where these have
@@ -17,18 +17,17 @@ that says so is infinite.
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
-from harness import Row
+from harness import Row, kept
 from loop import Split, fit
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
@@ -41,7 +40,6 @@ from regsearch.models.base import Candidate, Setup
 from regsearch.models.neural.training.stack import Stack
 from regsearch.space.sampling import fill, sample
 
-CACHE = Path(__file__).resolve().parents[1] / "build" / "searches"
 MEASURED = 3  # trials of the script that are run as the script runs them, ...
 MEASURED_EPOCHS = 20  # ... for so many epochs at most: each takes as long as the others
 AT_SECONDS = (30, 60)
@@ -143,17 +141,11 @@ class Proposed:
 
 
 def script_trials(problem: Problem, sizes: Sizes) -> list[list[Proposed]]:
-    """By seed, what the script's sampler proposes when it is told the losses of this package's training; kept."""
-    file = CACHE / f"{problem.name}-{sizes.seeds}x{sizes.script}x{sizes.horizon}.json"
-    if not file.exists():
-        found = [[vars(one) for one in of_seed] for of_seed in _script_trials(problem, sizes)]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(found))
-    return [[Proposed(**one) for one in of_seed] for of_seed in json.loads(file.read_text())]
+    """By seed, what the script's sampler proposes when it is told the losses of this package's training.
 
-
-def _script_trials(problem: Problem, sizes: Sizes) -> list[list[Proposed]]:
-    """Searches one trial at a time, those of all seeds side by side: the first trials in one stack, then the second."""
+    One trial at a time, those of all seeds side by side: the first trials in one stack, then the second. What they came
+    to is kept trial by trial; the samplers are asked and told again.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -162,16 +154,26 @@ def _script_trials(problem: Problem, sizes: Sizes) -> list[list[Proposed]]:
     found: list[list[Proposed]] = [[] for _ in studies]
     for number in range(sizes.script):
         asked = [study.ask() for study in studies]
-        candidates = [Candidate(number * sizes.seeds + i, sample(net, trial)) for i, trial in enumerate(asked)]
-        for outcome in Stack(setup).stream(candidates):
-            seed = outcome.number % sizes.seeds
-            if outcome.state != "complete":
-                studies[seed].tell(asked[seed], state=optuna.trial.TrialState.FAIL)
-                continue
-            folds = (-outcome.trajectory.deciding.val[:, outcome.step]).tolist()
-            studies[seed].tell(asked[seed], statistics.fmean(folds))
-            found[seed].append(Proposed(asked[seed].params, outcome.trajectory.steps, folds))
+        candidates = [Candidate(seed, sample(net, trial)) for seed, trial in enumerate(asked)]
+        name = f"searches/{problem.name}-{sizes.seeds}x{sizes.horizon}/{number:03}"
+        ended: list[dict[str, Any] | None] = kept(name, partial(_train, setup, candidates))
+        for study, trial, own, one in zip(studies, asked, found, ended, strict=True):
+            if one is None:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                own.append(Proposed(trial.params, **one))
+                study.tell(trial, own[-1].loss)
     return found
+
+
+def _train(setup: Setup, candidates: list[Candidate]) -> list[dict[str, Any] | None]:
+    """Epochs and losses by fold of each candidate; nothing of one that failed."""
+    ended: list[dict[str, Any] | None] = [None] * len(candidates)
+    for outcome in Stack(setup).stream(candidates):
+        if outcome.state == "complete":
+            folds = (-outcome.trajectory.deciding.val[:, outcome.step]).tolist()
+            ended[outcome.number] = {"epochs": outcome.trajectory.steps, "folds": folds}
+    return ended
 
 
 def _setup(problem: Problem) -> Setup:
