@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 
 PAIRS = 2**22  # that are compared at once
+LEAST = 1e-290  # of a total that is not rounding, and that something may be divided by
 
 
 class RiskSets(NamedTuple):
@@ -89,8 +90,16 @@ class RiskSets(NamedTuple):
         top = eta.max(axis=1, keepdims=True)
         size = self.weights * np.exp(eta - top)
         total = self.at_risk(size)
-        loss = (np.log(total) + top) @ self.share - eta @ (self.weights * self.events) - self.least
-        return AtRisk(eta, size, total, loss)
+        log_total = np.log(total) + top if (total > LEAST).all() else self._log_total(eta)
+        return AtRisk(eta, size, total, log_total @ self.share - eta @ (self.weights * self.events) - self.least)
+
+    def _log_total(self, eta: Array) -> Array:
+        """``[S, T]`` where decisions are so far apart that some totals are rounded to nothing; slow."""
+        with np.errstate(divide="ignore"):  # rows of no weight
+            each = np.log(self.weights) + eta
+        found = np.logaddexp.accumulate(each[:, ::-1], axis=1)[:, ::-1][:, self.first]
+        left_out = self.part * self.over_events(np.exp(each[:, self.row] - found[:, self.term]))
+        return np.asarray(found + np.log1p(-left_out))
 
     def at_risk(self, values: Array) -> Array:
         """``[S, T]`` sums over the rows at risk, less what a term leaves out, of values ``[S, n]`` by time."""
@@ -129,6 +138,11 @@ class AtRisk(NamedTuple):
     size: Array
     total: Array
     loss: Array
+
+    @property
+    def told(self) -> NDArray[np.bool_]:
+        """``[S]``: whether no total is rounded to nothing, so that the loss has derivatives."""
+        return np.asarray((self.total > LEAST).all(axis=1))
 
 
 def neg_cox_deviance(y: NDArray[Any], decision: Array, weights: Array) -> Array:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from regsearch import InvalidInput
 from regsearch._types import Array
@@ -37,6 +38,22 @@ def test_the_loss_is_the_partial_likelihood(seed: int, efron: bool) -> None:
         for left in range(count) if efron else (0,):
             share, part = (mass / count, left / count) if efron else (mass, 0.0)
             expected += share * np.log((size[risk].sum() - part * size[own].sum()) / (mass * (1 - part)))
+        expected -= weights[own] @ eta[own]
+    assert RiskSets.of(y, weights, efron).at(eta[None]).loss[0] == pytest.approx(expected)
+
+
+@given(seeds, st.booleans())
+def test_decisions_may_be_as_far_apart_as_numbers_go(seed: int, efron: bool) -> None:
+    """Where the rows at risk are next to nothing beside those before them, the loss is that of their own sums."""
+    y, eta, weights = example(seed)
+    eta, time, expected = 1000 * eta, np.abs(y), 0.0
+    for at in np.unique(time[y > 0]):
+        own, risk = (time == at) & (y > 0), time >= at
+        mass, count = weights[own].sum(), int(own.sum())
+        for left in range(count) if efron else (0,):
+            share, part = (mass / count, left / count) if efron else (mass, 0.0)
+            signed = weights * (risk - part * own)
+            expected += share * (logsumexp(eta[risk], b=signed[risk]) - np.log(mass * (1 - part)))
         expected -= weights[own] @ eta[own]
     assert RiskSets.of(y, weights, efron).at(eta[None]).loss[0] == pytest.approx(expected)
 

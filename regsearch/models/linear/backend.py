@@ -150,7 +150,7 @@ class LinearBackend:
         """The path of a config, and why it was left before its end, if it was; for where that is see `fitted_path`."""
         if not lambdas.any():
             return FittedPath(lambdas, fitted=[self._without_penalty(config, solver)]), None
-        further = further_lambdas(config, lambdas)
+        further = further_lambdas(config, lambdas, terms, self.design)
         seek = partial(self._limit, config, solver, terms) if len(further) else no_limit
         free = terms.certified and not terms.sparse and config.loss is None and self.setup.problem.classes is None
         path = FittedPath(np.concatenate([lambdas, further]), seek, free)

@@ -190,6 +190,11 @@ class GeneralTerms(ABC):
         return np.zeros(1, dtype=bool)
 
     @property
+    def weights(self) -> Array:
+        """What coefficients weigh beside each other, broadcastable to ``[K, p, m]``; not as they are, but by far."""
+        return np.ones(1)
+
+    @property
     def at_top(self) -> GeneralTerms:
         """The penalty that keeps all others at zero, as the largest lambda does."""
         return self

@@ -105,9 +105,8 @@ class GroupTerms(GeneralTerms):
         with np.errstate(invalid="ignore"):  # those kept at zero have infinite weights
             pull = np.divide(weights, norms, out=np.zeros_like(norms), where=norms > 0)[..., self.group, None] * w
         push = gradient - pull
-        moving = np.where(
-            w != 0, push - lambda_ * np.where(w != 0, self._alone * np.sign(w), 0.0), self._soft(push, lambda_)
-        )
+        steep = np.where(w != 0, self._alone, 0.0) * np.sign(w)
+        moving = np.where(w != 0, push - lambda_ * steep, self._soft(push, lambda_))
         soft = self._soft(gradient, lambda_)
         outside = self._norms(soft)
         share = np.divide(np.maximum(outside - weights, 0.0), outside, out=np.zeros_like(outside), where=outside > 0)
@@ -126,6 +125,10 @@ class GroupTerms(GeneralTerms):
     @property
     def unpenalised(self) -> Array:
         return np.asarray(self.factors[self.group] == 0)[:, None]
+
+    @property
+    def weights(self) -> Array:
+        return np.asarray(self.factors[self.group])[:, None]
 
     @property
     def at_top(self) -> GroupTerms:

@@ -22,7 +22,8 @@ WARM_UP_TOL = 1e-3
 RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
 ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span orders of magnitude
 ABOVE = 1e-12  # how much above the lambda that zeroes all: at it, rounding would decide which coefficient is zero
-LOWEST = 1e-20  # smallest lambda over largest of a path that goes on for as long as it rises
+LOWEST = 1e-20  # smallest lambda of a path that goes on for as long as it rises, over that which zeroes one alone ...
+FURTHEST = 1e-100  # ... and how much less that of another coefficient may be
 FitLambdas: TypeAlias = Callable[[Array, Array], Iterator[Piece]]
 
 
@@ -41,9 +42,7 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, desig
     gradient = solver.gradient(config.scale, terms)
     ridge = not terms.sparse
     if ridge:
-        scales = design.scales(config.scale)
-        units = design.scales("standard") / np.where(scales > 0, scales, 1.0)
-        gradient = gradient * units[:, :, None] / solver.spread
+        gradient = gradient * _units(design, config.scale)[:, :, None] / solver.spread
     highest = terms.lambda_max(gradient) * (1 + ABOVE)
     if not 0 < highest < np.inf:
         allowed = " that its limits allow" if config.limits else ""
@@ -53,13 +52,35 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, desig
     return np.geomspace(highest, highest * ratio, config.lambda_.points)
 
 
-def further_lambdas(config: LinearConfig, lambdas: Array) -> Array:
-    """Where a path goes on below its lambdas, as closely spaced: nowhere where its ratio says where it ends."""
+def _units(design: Design, scale: str) -> Array:
+    """``[K, p]`` deviations of the scaled columns, 0 of constant ones."""
+    scales = design.scales(scale)
+    return np.asarray(design.scales("standard") / np.where(scales > 0, scales, 1.0))
+
+
+def further_lambdas(config: LinearConfig, lambdas: Array, terms: GeneralTerms, design: Design) -> Array:
+    """Where a path goes on below its lambdas, as closely spaced: nowhere where its ratio says where it ends.
+
+    It may go as far below the lambda at which the last coefficient joins as below the largest: where columns differ in
+    their units or weights, the first may be all that is seen of the path for many orders of magnitude.
+    """
     if len(lambdas) < 2 or not isinstance(config.lambda_, Path) or config.lambda_.ratio is not None:
         return np.empty(0)
     step = float(np.log(lambdas[0] / lambdas[-1]) / (len(lambdas) - 1))
-    left = float(np.log(lambdas[-1] / lambdas[0]) - np.log(LOWEST))
+    lowest = LOWEST * max(_last_to_join(terms, _units(design, config.scale)), FURTHEST)
+    left = float(np.log(lambdas[-1] / lambdas[0]) - np.log(lowest))
     return np.asarray(lambdas[-1] * np.exp(-step * np.arange(1, int(left / step) + 1)))
+
+
+def _last_to_join(terms: GeneralTerms, units: Array) -> float:
+    """About the lambda at which the last coefficient is used over that of the first, were columns equally related to y.
+
+    Their gradients go by their units ``[K, p]``, and so does what a ridge part takes off them.
+    """
+    weights, units = np.broadcast_arrays(terms.weights, units[:, :, None])
+    held = (weights > 0) & np.isfinite(weights) & (units > 0)
+    tops = (units if terms.sparse else units**2)[held] / weights[held]
+    return float(tops.min() / tops.max()) if len(tops) else 1.0
 
 
 def fit_path(lambdas: Array, further: Array, terms: Terms, descent: FitLambdas, ridge: FitLambdas) -> Iterator[Piece]:

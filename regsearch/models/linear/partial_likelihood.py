@@ -37,8 +37,10 @@ class CoxSample(Sample):
         self.null_intercept = np.zeros(1)
 
     def at(self, eta: Array) -> tuple[Array, Array]:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back
-            return eta + self.offset, self.sets.at(eta[0] + self.offset).loss
+        """A step too far has an infinite loss, and is taken back."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            at = self.sets.at(eta[0] + self.offset)
+            return eta + self.offset, np.where(at.told, at.loss, np.inf)
 
     def residual(self, p: Array) -> Array:
         return np.asarray(self.sets.residual(p[0])[None])

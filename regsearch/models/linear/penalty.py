@@ -71,6 +71,10 @@ class Terms(GeneralTerms):
         """Which columns nothing is asked of, broadcastable to ``[K, p, m]``."""
         return np.asarray((self.l1 == 0) & (np.asarray(self.l2) == 0))
 
+    @property
+    def weights(self) -> Array:
+        return np.asarray(self.l1 if self.sparse else self.l2, dtype=np.float64)
+
     def value(self, w: Array, lambda_: float) -> Array:
         """Penalty of coefficients ``[..., p, m]``, summed over the last two axes."""
         absolute = np.abs(w)

@@ -48,6 +48,10 @@ class RelaxedTerms(GeneralTerms):
         return self.chooser.unpenalised
 
     @property
+    def weights(self) -> Array:
+        return self.chooser.weights
+
+    @property
     def at_top(self) -> Terms:
         return self.chooser.at_top
 

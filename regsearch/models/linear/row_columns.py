@@ -75,7 +75,7 @@ class RowColumns:
     def mapped(self, function: Callable[[Array], Array]) -> Array:
         """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given some at a time: each reads the table."""
         made = []
-        for first in range(0, len(self.columns), AT_ONCE):
+        for first in range(0, max(len(self.columns), 1), AT_ONCE):  # of no columns it tells r
             some = [block[:, first : first + AT_ONCE].T for _, block in self._blocks()]
             made.append(function(np.concatenate(some, axis=1)))
         return np.concatenate(made)

@@ -71,6 +71,10 @@ class RowTerms(GeneralTerms):
         return np.asarray((self.l1 == 0) & (self.l2 == 0))[:, None]
 
     @property
+    def weights(self) -> Array:
+        return self.l1[:, None]
+
+    @property
     def at_top(self) -> RowTerms:
         return replace(self, l1=np.where(self.unpenalised[:, 0], 0.0, np.inf))
 

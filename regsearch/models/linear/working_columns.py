@@ -118,7 +118,8 @@ class WorkingColumns:
         return np.asarray((self.features[some] * weights) @ self.features.T)
 
     def mapped(self, function: Callable[[Array], Array]) -> Array:
-        parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in range(0, len(self.shift), COLUMNS_AT_ONCE))
+        starts = range(0, max(len(self.shift), 1), COLUMNS_AT_ONCE)  # of no columns it tells r
+        parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in starts)
         return np.concatenate([function(_dense(part)) for part in parts])
 
     def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import lsq_linear, minimize
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
-from regsearch import Choice, InvalidInput, Linear, Path
+from regsearch import Choice, InvalidInput, Linear, Path, SparseGroupLasso
 from regsearch._types import Array
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
@@ -140,10 +140,11 @@ def test_all_at_once_by_the_book(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_path_starts_where_the_unpenalised_are_alone(task: str) -> None:
+@pytest.mark.parametrize("penalty", ["l1", SparseGroupLasso(mix=0.5)])
+def test_a_path_starts_where_the_unpenalised_are_alone(task: str, penalty: Any) -> None:
     """At the top of a path only unpenalised columns have coefficients, and just below it another has."""
     of = problem(task)
-    config = Linear("l1", Path(2, 0.98), unpenalized=["x3"])
+    config = Linear(penalty, Path(2, 0.98), unpenalized=["x3"])
     solvers = Solvers.of_all_rows(of)
     terms, solver = solvers.terms(config), solvers.of(None)
     top = terms.lambda_max(solver.gradient("standard", terms))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Lasso, LinearRegression
@@ -58,6 +58,9 @@ def data(task: str, rows: int, columns: int, noise: float, spread: float, seed: 
     st.sampled_from(SCALES), st.integers(0, 2),
     st.sampled_from([1.0, 1e3, 1e5]), st.sampled_from([0.1, 1.0, 5.0]), st.integers(0, 99), st.sampled_from([10, 40]),
 )  # fmt: skip
+@example(
+    (penalties.AdaptiveElasticNet, "multiclass"), "none", 0, 1e5, 1.0, 28, 40
+)  # a column joins at 1e-18 of the top
 def test_no_trial_scores_below_the_reference_of_its_scale(
     fitted: tuple[Any, str], scale: str, scorer: int, spread: float, noise: float, seed: int, points: int
 ) -> None:

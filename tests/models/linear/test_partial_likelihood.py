@@ -7,11 +7,13 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
-from regsearch import L2, Cox
+from regsearch import L2, MCP, SCAD, SLOPE, Cox, GroupLasso, Linear, Penalty, RelaxedLasso
+from regsearch.data.problem import make_problem
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm import Glm
 from regsearch.models.linear.newton import Curvature, Newton
 from regsearch.models.linear.partial_likelihood import CoxSample
+from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.working_columns import WorkingColumns
 
 
@@ -63,3 +65,26 @@ def test_ridge_is_at_the_minimum(kind: type) -> None:
 
     best = minimize(objective, np.zeros(5), method="BFGS", options={"gtol": 1e-9}).x
     np.testing.assert_allclose(piece.coef[0, 0, :, 0], best, atol=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [GroupLasso(), SLOPE(0.1), MCP(3.0), SCAD(3.7), RelaxedLasso(0.5)])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csc_array])
+def test_a_penalty_may_leave_no_column(kind: type, penalty: Penalty) -> None:
+    """Above the top of a path, whose folds have tops of their own, there is a fit without coefficients."""
+    x, y, _ = survival(40, 4, False)
+    solvers = Solvers.of_all_rows(make_problem(kind(x), (y > 0, np.abs(y)), task="survival"), Cox())
+    terms = solvers.terms(Linear(penalty, 5.0, loss=Cox()))
+    (piece,) = solvers.of(None, Cox()).path(terms, "standard", np.array([5.0]))
+    assert not piece.coef.any()
+    assert not piece.gap.any()
+
+
+def test_a_step_too_far_is_taken_back() -> None:
+    """Where no fit is the best, as each goes on to hazards that are nothing beside others, what is left says so."""
+    rng = np.random.default_rng(0)
+    X, time = rng.normal(size=(24, 12)), rng.exponential(size=24)
+    solvers = Solvers.of_all_rows(make_problem(X, (rng.random(24) < 0.5, time), task="survival"), Cox())
+    config = Linear("none", 0.0, loss=Cox(), limits={"x0": (0, None)})
+    (piece,) = solvers.of(None, Cox()).path(solvers.terms(config), "standard", np.zeros(1))
+    assert np.isfinite(piece.coef).all()
+    assert np.isfinite(piece.gap).all()
