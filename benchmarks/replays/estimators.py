@@ -100,11 +100,14 @@ def search(scores: Array, order: NDArray[np.int64]) -> Searched:
             why = rungs.why_given_up(number, scores[config, folds[:count]], folds[:count], best)
             if why:
                 fits += count
+                seen = np.full(len(folds), np.nan)
+                seen[folds[:count]] = scores[config, folds[:count]]
+                rungs.end(number, seen)
                 break
         else:
             fits += len(folds)
             kept[number] = scores[config].mean()
-            rungs.add(number, scores[config])
+            rungs.end(number, scores[config])
             if best is None or kept[number] > best.mean():
                 best = scores[config]
     return Searched(fits, kept)

@@ -134,6 +134,12 @@ class Outcome:
         return self.candidate.config.at(self.value)
 
     @property
+    def evidence(self) -> Array | None:
+        """``[K, S]`` validation scores that others are judged by; `None` of the reference, and where nothing ended."""
+        searched = self.candidate.role != REFERENCE and self.state in ("complete", "pruned")
+        return self.trajectory.deciding.val if searched and self.trajectory.curves else None
+
+    @property
     def points(self) -> dict[str, Point]:
         """Every metric at the chosen step; the first decides."""
         return self.trajectory.points(self.step)

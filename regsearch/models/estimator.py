@@ -20,7 +20,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
-from regsearch.models.base import REFERENCE, Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
+from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
 from regsearch.models.deadline import Deadline, Stop
 from regsearch.models.fitting import fitted_on, seeded
 from regsearch.models.fold_fit import FoldFit, fit_fold
@@ -275,6 +275,11 @@ class EstimatorBackend:
                 yield self.evaluate(candidate, parallel)
 
     def evaluate(self, candidate: Candidate, parallel: Any) -> Outcome:
+        outcome = self._evaluated(candidate, parallel)
+        self.rungs.end(candidate.number, None if outcome.evidence is None else outcome.evidence[:, outcome.step])
+        return outcome
+
+    def _evaluated(self, candidate: Candidate, parallel: Any) -> Outcome:
         clock = self.setup.deadline.clock
         started = clock()
         fits, end = self._fit_folds(candidate, parallel, started)
@@ -290,8 +295,6 @@ class EstimatorBackend:
             error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
             reason = "; ".join(filter(None, (error, unmeasured(failures))))
             return Outcome(candidate, "failed", reason=reason, seconds=clock() - started)
-        if candidate.role != REFERENCE:
-            self.rungs.add(candidate.number, trajectory.deciding.val[:, step])
         problem = self.setup.problem
         others = spread_steps(trajectory.steps, step, steps_kept(problem.rows, problem.outputs))
         along = PathDecisions.of(others, [self._predictions(fits, other) for other in others])

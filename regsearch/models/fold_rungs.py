@@ -50,11 +50,18 @@ class FoldRungs:
         first = first_fold(number, self.averaging.folds)
         return [first, *(k for k in range(self.averaging.folds) if k != first)]
 
-    def add(self, number: int, val: Array) -> None:
-        """Take note of a complete trial's scores ``[K]``."""
+    def end(self, number: int, val: Array | None) -> None:
+        """Take note of how a trial has ended, as of one of an earlier run.
+
+        Parameters
+        ----------
+        val
+            ``[K]`` scores of a complete one, or of one that was given up; `None` of one that has failed.
+        """
         self._take_in()
-        self._insert([val])
-        self.halving.complete(1, number, val[:, None])
+        if val is not None and np.isfinite(val).all():
+            self._insert([val])
+        self.halving.end(number, None if val is None else val[:, None])
 
     def why_given_up(self, number: int, scores: Array, folds: Sequence[int], best: Array | None) -> str:
         """Why a trial with scores on some folds is given up; empty where it goes on. To be asked after each fold.

@@ -153,6 +153,21 @@ class SuccessiveHalving:
         if number not in known or not known[number].folds.all():
             known[number] = self._evidence(val, rung)
 
+    def end(self, number: int, val: Array | None) -> None:
+        """Take note of how a trial has ended: from now on it counts as one of an earlier run would.
+
+        Parameters
+        ----------
+        val
+            Its validation curves ``[K, E]``; `None` of one that has failed: it counts for nothing.
+        """
+        for rung, known in self._known.items():
+            if number in known and val is None:
+                del known[number]
+                self._given_up[rung].discard(number)
+            elif number in known and val is not None and val.shape[1] >= rung:
+                self._remember(rung, number, val)
+
     def _verdict(
         self, own: RungEvidence, known: Iterable[RungEvidence], given_up: Iterable[RungEvidence]
     ) -> RungVerdict:
@@ -168,11 +183,14 @@ class SuccessiveHalving:
         return RungEvidence(val[:, :rung], self.averaging)
 
     def _at(self, rung: int) -> dict[Any, RungEvidence]:
-        known, given_up = self._known.setdefault(rung, {}), self._given_up.setdefault(rung, set())
+        known, _ = self._known.setdefault(rung, {}), self._given_up.setdefault(rung, set())
         for i in range(self._read.get(rung, 0), len(self.past)):
             if self.past[i].shape[1] >= rung:
-                known["past", i] = evidence = self._evidence(self.past[i], rung)
-                if not evidence.folds.all():
-                    given_up.add(("past", i))
+                self._remember(rung, ("past", i), self.past[i])
         self._read[rung] = len(self.past)
         return known
+
+    def _remember(self, rung: int, trial: Any, val: Array) -> None:
+        """Know a trial that has ended: what it lacks of folds, it was given up before."""
+        self._known[rung][trial] = evidence = self._evidence(val, rung)
+        (self._given_up[rung].discard if evidence.folds.all() else self._given_up[rung].add)(trial)

@@ -18,7 +18,6 @@ from regsearch.models.base import Candidate, FixedHistory, Model, Outcome, Setup
 from regsearch.models.deadline import NO_DEADLINE
 from regsearch.models.halving import RECENT
 from regsearch.parallel.crew import Crew, WorkerId, Workers
-from regsearch.parallel.evaluation import is_evidence
 from regsearch.parallel.messages import Begin, Died, Doing, Evaluated, Job, Message, Task, Wanted
 
 GRACE_S = 5.0  # after its time is up, for a worker to hand over what it has
@@ -198,8 +197,8 @@ class WorkersBackend:
 
     def _evaluated(self, worker: WorkerId, message: Evaluated) -> Outcome:
         outcome = message.outcome(self._states[worker].in_flight.pop(message.number))
-        if self.shares and is_evidence(outcome):
-            self._curves.append((worker, outcome.candidate.family, outcome.trajectory.deciding.val))
+        if self.shares and outcome.evidence is not None:
+            self._curves.append((worker, outcome.candidate.family, outcome.evidence))
         return outcome
 
     @property

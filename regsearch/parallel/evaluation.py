@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from regsearch._types import Array
-from regsearch.models.base import REFERENCE, Candidate, FixedHistory, Outcome
+from regsearch.models.base import Candidate, FixedHistory, Outcome
 from regsearch.models.deadline import Deadline
 from regsearch.parallel.messages import Answer, Begin, Doing, Evaluated, Idle, Job, Message, Task, Wanted
 
@@ -26,12 +26,6 @@ class DriverLine(Protocol):
     def ask(self, message: Message) -> Answer:
         """Tell it something, and wait for the answer."""
         ...
-
-
-def is_evidence(outcome: Outcome) -> bool:
-    """Whether others are judged by what a candidate came to."""
-    searched = outcome.candidate.role != REFERENCE and outcome.state in ("complete", "pruned")
-    return searched and bool(outcome.trajectory.curves)
 
 
 @dataclass
@@ -55,8 +49,8 @@ class WorkerHistory:
 
     def note(self, outcome: Outcome) -> None:
         """Take note of what this worker itself has evaluated."""
-        if is_evidence(outcome):
-            self._own.append(outcome.trajectory.deciding.val)
+        if outcome.evidence is not None:
+            self._own.append(outcome.evidence)
 
     def of(self, family: str) -> WorkerHistory:
         """Itself: it is of one family."""

@@ -285,7 +285,7 @@ class SearchLoop:
         number, reason = twin.number, f"same config as trial {twin.number}"
         return Outcome(
             candidate, "complete", self.store.trajectory(number), twin.step, self.store.predictions(number),
-            self.store.along(number), reason=reason,
+            self.store.along(number), measures=twin.measures, reason=reason, diverges=twin.diverges,
         )  # fmt: skip
 
     # --- tell --------------------------------------------------------------------------------------------------

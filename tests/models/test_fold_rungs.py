@@ -28,8 +28,8 @@ def search(scores: NDArray[np.float64]) -> tuple[float, int]:
                 why = rungs.why_given_up(number, own[order[:count]], order[:count], incumbent)
             if why:
                 break
+        rungs.end(number, np.where(np.isin(np.arange(FOLDS), order[:count]), own, np.nan))
         if not why:
-            rungs.add(number, own)
             best = number if best < 0 or own.mean() > scores[best].mean() else best
     return fits / scores.size, best
 
@@ -86,7 +86,7 @@ def test_the_luck_of_a_fold_is_that_of_the_better_half(seed: int, known: int, co
     scores = np.concatenate([scores, np.repeat(best[None], copies, axis=0)])[random.permutation(len(scores) + copies)]
     rungs = FoldRungs([val[:, None] for val in scores[:known]], Averaging.equal(FOLDS))
     for number in range(known, len(scores)):
-        rungs.add(number, scores[number])
+        rungs.end(number, scores[number])
         others = [one for one in scores[: number + 1] if not np.array_equal(one, best)]
         others.sort(key=lambda one: -float(Averaging.equal(FOLDS).mean(one)))
         lost = best - np.array(others[: max(MIN_COMPLETE, len(others) // 2)]).reshape(-1, FOLDS)
@@ -95,3 +95,24 @@ def test_the_luck_of_a_fold_is_that_of_the_better_half(seed: int, known: int, co
             assert luck is None
         else:
             assert luck == pytest.approx(float(np.sqrt(lost.var(axis=1, ddof=1).mean())))
+
+
+@given(st.integers(0, 10**6))
+def test_who_is_given_up_does_not_depend_on_when_a_search_was_resumed(seed: int) -> None:
+    """Trials that ended count alike whether this run or an earlier one saw them: given up on any fold, or failed."""
+    random = np.random.default_rng(seed)
+    here, past, best = FoldRungs([], Averaging.equal(FOLDS)), [], None
+    for number in range(30):
+        own, seen, fails = random.normal(size=FOLDS), np.full(FOLDS, np.nan), random.random() < 0.1
+        resumed, why = FoldRungs(list(past), Averaging.equal(FOLDS)), ""
+        for count, k in enumerate(here.order(number), 1):
+            seen[k], folds = own[k], here.order(number)[:count]
+            if count < FOLDS:
+                why, again = (each.why_given_up(number, own[folds], folds, best) for each in (here, resumed))
+                assert why == again
+            if why or fails:
+                break
+        here.end(number, None if fails else seen)
+        past += [] if fails else [seen[:, None]]
+        if not why and not fails:
+            best = own if best is None or own.mean() > best.mean() else best

@@ -113,9 +113,11 @@ class Replay(optuna.samplers.RandomSampler):
 
 
 def test_equal_configs_cost_no_fit(tmp_path: Path) -> None:
-    """A config that comes up again repeats the first outcome to the bit, and says of which trial."""
+    """A config that comes up again repeats the first outcome to the bit, that it diverges too, and says of which."""
     space = Linear(penalty=Choice("l1", "l2", "none"), scale=Choice("standard", "minmax", "none"))
-    results = study(tmp_path, space=space, sampler=optuna.samplers.RandomSampler(3)).run(20, quiet=True)
+    X, _ = regression()
+    options = {"space": space, "data": (X, np.where(X[:, 0] > 0, "yes", "no"))}
+    results = study(tmp_path, sampler=optuna.samplers.RandomSampler(3), **options).run(20, quiet=True)
     by_key: dict[str, Any] = {}
     repeats = 0
     for trial in finished(results):
@@ -124,9 +126,11 @@ def test_equal_configs_cost_no_fit(tmp_path: Path) -> None:
             repeats += 1
             assert trial.reason == f"same config as trial {first.number}"
             assert (trial.points, trial.seconds) == (first.points, 0.0)
+            assert (trial.diverges, trial.measures) == (first.diverges, first.measures)
             a, b = (dict(np.load(results.store.folder / trial_file(one.number))) for one in (first, trial))
             assert {name: array.tolist() for name, array in a.items()} == {n: x.tolist() for n, x in b.items()}
     assert repeats
+    assert any(trial.diverges and trial.reason for trial in results.complete)
 
 
 def test_reference_and_starts_come_first(tmp_path: Path) -> None:

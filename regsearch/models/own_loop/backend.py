@@ -50,7 +50,9 @@ class LoopBackend:
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
             config: Any = candidate.config
-            yield self.evaluate(candidate, config)
+            outcome = self.evaluate(candidate, config)
+            self.halving.end(candidate.number, outcome.evidence)
+            yield outcome
 
     def evaluate(self, candidate: Candidate, config: LoopConfig) -> Outcome:
         """Train a candidate to its end, or as far as it gets."""

@@ -218,7 +218,9 @@ class Stack:
         self._keep(gone)
         self._widen()
         for run in sorted(ended, key=lambda run: run.candidate.number):
-            yield make_outcome(self.shared, run, stops.get(id(run)))
+            outcome = make_outcome(self.shared, run, stops.get(id(run)))
+            self.halving.end(outcome.number, outcome.evidence)
+            yield outcome
 
     def _leave(self) -> Iterator[Outcome]:
         """Let go of what is in training when there is no more time: workers may still be busy with it."""
