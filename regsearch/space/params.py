@@ -54,7 +54,7 @@ class ParameterNames:
         known += (keys for one in (*families.values(), *others) for keys, _ in _parameters(one, (), None))
         found = dict.fromkeys(known)
         count = Counter(keys[-1] for keys in found)
-        names = {keys: keys[-1] if count[keys[-1]] == 1 else ".".join(keys) for keys in found}
+        names = {keys: keys[-1] if _stands_alone(keys[-1], count) else ".".join(keys) for keys in found}
         columns = {way: names[keys] for way, keys in _leaves(space, "", ())}
         offs = {
             name: {names[keys]: off for keys, off in _parameters(family, (), None) if off is not None}
@@ -78,6 +78,11 @@ class ParameterNames:
         return tuple(name for name in self.offs[family] if name not in own)
 
 
+def _stands_alone(key: str, count: Mapping[str, int]) -> bool:
+    """Whether a key says by itself which parameter is meant: not that of a class, of those that weigh, by number."""
+    return count[key] == 1 and not key.isdigit()
+
+
 def parameter_names(space: Node) -> ParameterNames:
     """What the parameters of every trial of a study of a space are called, its reference included; made once."""
     found: ParameterNames | None = vars(space).get(NAMES)
@@ -92,9 +97,10 @@ def flat(config: Node) -> dict[str, Any]:
     return ParameterNames.of(config).flat(config)
 
 
-def way_to(way: str, key: str) -> str:
+def way_to(way: str, key: Any) -> str:
     """The dotted way to what a field, a key or an option holds."""
-    return f"{way}.{public_name(key)}" if way else public_name(key)
+    own = public_name(str(key))
+    return f"{way}.{own}" if way else own
 
 
 def _leaves(value: Any, way: str, keys: Keys, below: Keys | None = None) -> Iterator[tuple[str, Keys]]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space.config import to_data
+from regsearch.space.config import digest, to_data
 from regsearch.space.fields import public_name
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.path import Path
@@ -72,7 +72,7 @@ class _Placing:
             self._node(space, data, name)
         elif isinstance(space, Mapping):
             self._inside(space, data, name, {})
-        elif to_data(space) != data:
+        elif to_data(space) != data and digest(space) != digest(data):  # no NaN is equal to another
             self._misfit(name, data, to_data(space))
 
     def _node(self, space: Node, data: Any, name: str) -> None:
@@ -135,7 +135,7 @@ class _Placing:
             self._misfit(name or "kind", data, tag["type"])
             return
         for key, child in space.items():
-            self.walk(child, given.pop(key, None), way_to(name, key), empty.get(key))
+            self.walk(child, given.pop(str(key), None), way_to(name, key), empty.get(key))
         for key, other in given.items():
             self._misfit(f"{name}.{key}" if name else key, other, None)
 

@@ -22,10 +22,11 @@ is the dotted way to the leaf, of which the label of the option is part (``penal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import said
 from regsearch.numeric import is_own
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
@@ -147,13 +148,19 @@ def leaves(space: Any) -> Sequence[Leaf]:
 
 
 def check_searched(space: Node) -> None:
-    """Refuse a space without a leaf.
+    """Refuse a space without a leaf, or with one in a list, where none is drawn.
 
     Raises
     ------
     InvalidInput
-        When there is nothing to search.
+        When there is nothing to search, or what cannot be.
     """
+    for way, value in _lists(space, ""):
+        if _has_leaf(value):
+            raise InvalidInput(
+                f"A leaf must stand for the whole value of a parameter, got {said(value)} for {way}; list such values: "
+                "Choice((8, 8), (16, 8))."
+            )
     if leaves(space):
         return
     listed = [(name, one) for name, one in getattr(space, "params", {}).items() if isinstance(one, list) and one]
@@ -162,3 +169,19 @@ def check_searched(space: Node) -> None:
         (name, options), *_ = listed
         fix = f"a list is one value of {name}: Choice({', '.join(map(repr, options[:5]))}) searches over several"
     raise InvalidInput(f"A space must have something to search, got no leaf; {fix}.")
+
+
+def _lists(value: Any, way: str) -> Iterator[tuple[str, Any]]:
+    """The lists in a space, which are values as a whole, and the ways to them."""
+    if isinstance(value, Choice):
+        for label, option in value.labelled:
+            yield from _lists(option, f"{way}.{label}")
+    elif isinstance(value, (list, tuple)):
+        yield way, value
+    elif isinstance(value, Node | Mapping):
+        for key, child in (value.fields() if isinstance(value, Node) else value).items():
+            yield from _lists(child, way_to(way, key))
+
+
+def _has_leaf(value: Any) -> bool:
+    return any(map(_has_leaf, value)) if isinstance(value, (list, tuple)) else isinstance(value, Leaf)

@@ -173,14 +173,15 @@ class Float(Leaf):
         check_range(self)
 
     def draw(self, trial: Suggests, name: str) -> float:
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
+        return float(trial.suggest_float(name, self.low, self.high, log=self.log))  # of what waited, as it was given
 
     def levels(self, said: Levels | None = None) -> Levels:
-        return within(self, said)
+        return within(self, said).mapped(float)
 
     def random(self, generator: np.random.Generator) -> float:
         if self.log:
-            return min(max(math.exp(generator.uniform(math.log(self.low), math.log(self.high))), self.low), self.high)
+            value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
+            return float(min(max(value, self.low), self.high))
         return float(generator.uniform(self.low, self.high))
 
     def count(self) -> int | None:
@@ -337,9 +338,14 @@ class Choice(Leaf):
 
 
 def label(option: Any) -> Any:
-    """The name of a choice's option: what a node calls itself, itself for a plain value, its text for anything else."""
+    """The name of a choice's option: what a node calls itself, itself for a plain value, its text for anything else.
+
+    Also for what is not a number (NaN): a storage gives back one that is equal to no other.
+    """
     if isinstance(option, Node):
         return option.option_label
+    if isinstance(option, float) and math.isnan(option):
+        return "nan"
     return option if option is None or isinstance(option, (bool, int, float, str)) else readable(option)
 
 

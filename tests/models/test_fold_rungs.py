@@ -101,7 +101,8 @@ def test_the_luck_of_a_fold_is_that_of_the_better_half(seed: int, known: int, co
 def test_who_is_given_up_does_not_depend_on_when_a_search_was_resumed(seed: int) -> None:
     """Trials that ended count alike whether this run or an earlier one saw them: given up on any fold, or failed."""
     random = np.random.default_rng(seed)
-    here, past, best = FoldRungs([], Averaging.equal(FOLDS)), [], None
+    past: list[NDArray[np.float64]] = []
+    here, best = FoldRungs(past[:], Averaging.equal(FOLDS)), None
     for number in range(30):
         own, seen, fails = random.normal(size=FOLDS), np.full(FOLDS, np.nan), random.random() < 0.1
         resumed, why = FoldRungs(list(past), Averaging.equal(FOLDS)), ""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from samples import finished, study
+from sklearn.svm import SVC
 
-from regsearch import Choice, ElasticNet, Float, InvalidInput, Linear, NotFound
+from regsearch import Choice, ElasticNet, Estimator, Float, InvalidInput, Linear, NotFound
 from regsearch.space.config import from_toml, to_data, to_toml
+from regsearch.space.params import parameter_names
 from regsearch.space.placing import params_for
+from regsearch.space.sampling import fill
 
 
 def ranges(**more: object) -> Linear:
@@ -53,3 +59,21 @@ def test_names_that_others_give() -> None:
         Linear("lasso")
     with pytest.raises(InvalidInput, match="give them names"):
         Choice(ElasticNet(Float(0.8, 1.0)), ElasticNet(Float(0.01, 0.2)))
+
+
+def test_what_a_storage_gives_back_stands_for_its_option() -> None:
+    """Every option is found by its label, read from JSON, that too which is not a number."""
+    choice = Choice(math.nan, math.inf, -1.0, 1, "nan?", None, False, (8, 8), low=Float(0, 1))
+    for label, option in choice.labelled:
+        assert choice.stored(json.loads(json.dumps(label))) is option
+    with pytest.raises(InvalidInput, match="more than once"):
+        Choice(math.nan, np.nan)
+
+
+def test_weights_of_classes_by_number() -> None:
+    """A parameter that is the weight of a class has the name of what weighs in front, and values for each class."""
+    space = Estimator(SVC(), {"class_weight": Choice({0: 1, 1: Float(1.0, 20.0)}, None)})
+    assert set(parameter_names(space).leaves.values()) == {"class_weight", "class_weight.1"}
+    label = space.params["class_weight"].labels[0]
+    config = fill(space, {"class_weight": label, "class_weight.1": 5.0})
+    assert config.build().class_weight == {0: 1, 1: 5.0}

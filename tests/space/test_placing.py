@@ -42,6 +42,14 @@ def test_what_a_space_gives_lies_in_it(space: Any, seed: int) -> None:
             Estimator(MACHINE, {"gamma": "auto"}),
         ),
         (Estimator(MACHINE, {"C": Choice(Choice(Float(0.1, 1.0), 2.0), 3.0)}), Estimator(MACHINE, {"C": 2.0})),
+        (
+            Estimator(MACHINE, {"class_weight": {0: 1.0, 1: Float(1.0, 20.0)}}),
+            Estimator(MACHINE, {"class_weight": {0: 1.0, 1: 3.0}}),
+        ),
+        (
+            Estimator(MACHINE, {"C": Choice(np.nan, 2.0), "tol": np.nan}),
+            Estimator(MACHINE, {"C": np.nan, "tol": np.nan}),
+        ),
     ],
 )
 def test_a_range_before_a_plain_option(space: Any, config: Any) -> None:

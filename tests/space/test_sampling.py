@@ -16,6 +16,7 @@ from sklearn.svm import SVC
 from strategies import LEAVES, configs, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
+from regsearch.space.config import digest
 from regsearch.space.domains import Between, Family, PathField
 from regsearch.space.fields import public_name
 from regsearch.space.path import Path
@@ -48,6 +49,25 @@ def random_config(space: Any, seed: int) -> tuple[Any, dict[str, Any]]:
 
 
 # --- leaves ----------------------------------------------------------------------------------------------------
+
+
+def test_a_config_is_the_same_read_again() -> None:
+    """A real number that was given as a whole one is the same config as asked for, and as read from a storage."""
+    space = Bag(Float(0, 10, start=1), Float(1, 1000, log=True))
+    starts = initial_params(space)
+    assert {type(value) for params in starts for value in params.values()} == {float}
+    for params in (*starts, {"left": 2, "right": 3}):
+        study = optuna.create_study()
+        study.enqueue_trial(params)
+        asked = sample(space, study.ask())
+        assert digest(asked) == digest(fill(space, study.trials[0].params)) == digest(Bag(*map(float, params.values())))
+
+
+def test_a_leaf_in_a_list_is_refused() -> None:
+    """A leaf that nothing would draw, as it is part of a list, is refused with the way to it."""
+    for value in ((Int(2, 8), 8), Choice((8,), [(Int(2, 8),), 3])):
+        with pytest.raises(InvalidInput, match=r"whole value of a parameter, got .*Int\(low=2, high=8.* for left"):
+            check_searched(Bag(value, Float(0, 1)))
 
 
 @pytest.mark.parametrize(

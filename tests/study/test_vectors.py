@@ -22,6 +22,7 @@ SPACES: dict[str, Any] = {
     "mlp": spaces.mlp(),
     "linear": spaces.linear(),
     "whole": Net(MLP(hidden=Choice((8,), (16,))), batch_size=Int(8, 64, log=True), dropout=Float(0.0, 0.5)),
+    "neighbours": Estimator(Ridge(), {"alpha": Float(1e-3, float(np.nextafter(1e-3, 1)), log=True)}),
     "nested": Net(penalty=Choice(None, t.L1Penalty(Choice(1e-3, 1e-2)), t.ElasticNetPenalty())),
 }
 

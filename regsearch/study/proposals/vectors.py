@@ -38,7 +38,7 @@ class LeafColumn:
         if isinstance(self.leaf, Choice):
             return float(self.leaf.labels.index(value))
         low, high, at = self._scaled(self.leaf.low), self._scaled(self.leaf.high), self._scaled(value)
-        return (at - low) / (high - low)
+        return (at - low) / (high - low) if high > low else NEUTRAL  # of neighbours, which have one logarithm
 
     def value(self, place: float) -> Any:
         """What is stored for a number of a row."""
