@@ -17,6 +17,7 @@ from regsearch.metrics.scorer import Metric, resolve, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
 from regsearch.models.deadline import Stop
+from regsearch.models.linear.compiling import telling_of_compilation
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit
 from regsearch.models.linear.general import GeneralTerms
@@ -66,7 +67,8 @@ class LinearBackend:
 
     def _attempt(self, candidate: Candidate) -> Outcome:
         try:
-            return self.evaluate(candidate)
+            with telling_of_compilation(self.setup.notice):
+                return self.evaluate(candidate)
         except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
             return Outcome(candidate, "failed", reason=str(error))
 

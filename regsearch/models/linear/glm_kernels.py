@@ -19,7 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.kernels import HISTORY, compiled, heading
+from regsearch.models.linear.compiling import compiled
+from regsearch.models.linear.kernels import HISTORY, heading
 
 
 @compiled

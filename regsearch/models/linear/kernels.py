@@ -18,30 +18,15 @@ l1, l2     [e], 1    penalty weights; an infinite l1 keeps a coefficient at zero
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.models.linear.compiling import compiled
 
 Flags = NDArray[np.bool_]
 HISTORY = 5  # sweeps between two extrapolations
 FAR = 100.0  # sum of the sizes of shares from which an extrapolation magnifies the rounding of residuals
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
-
-
-def compiled(function: FunctionT) -> FunctionT:
-    """`function`, compiled and cached on disk where numba is installed; the arithmetic is the same without."""
-    try:
-        from numba import njit
-    except ImportError:
-        return function
-    try:
-        return cast(FunctionT, njit(cache=True)(function))
-    except RuntimeError:  # neither the package's directory nor the user's cache can be written to
-        return cast(FunctionT, njit(function))
 
 
 @compiled

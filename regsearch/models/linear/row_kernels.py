@@ -22,7 +22,8 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.kernels import HISTORY, compiled, heading
+from regsearch.models.linear.compiling import compiled
+from regsearch.models.linear.kernels import HISTORY, heading
 from regsearch.models.linear.leaps import JITTER
 
 SWEEPS = 30  # before a Newton step of all rows in use ...

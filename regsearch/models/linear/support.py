@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf
 
 from regsearch._types import Array
-from regsearch.models.linear.kernels import Flags, compiled, duality_gap
+from regsearch.models.linear.compiling import compiled
+from regsearch.models.linear.kernels import Flags, duality_gap
 
 Places = NDArray[np.intp]
 DEPENDENT = 1e-12  # share of a column's power that is rounding, where others explain the rest of it
