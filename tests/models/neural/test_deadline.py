@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import signal
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clocks import shared_clock
 from optuna.samplers import RandomSampler
 from samples import finished, study
 
@@ -33,18 +33,6 @@ CONFIGS = (
     net(penalty=t.L1Penalty(0.02), early_stopping=t.EarlyStopping(12, patience=9)),
     net(early_stopping=t.EarlyStopping(11, patience=9, inner=0.3), lr=0.1),
 )  # fmt: skip
-
-
-def shared_clock() -> Any:
-    """A clock that goes on by a second whenever any process asks it."""
-    ticks = multiprocessing.get_context("fork").Value("q", 0)
-
-    def clock() -> float:
-        with ticks.get_lock():
-            ticks.value += 1
-            return float(ticks.value)
-
-    return clock
 
 
 def stream(of: Setup) -> dict[int, Outcome]:

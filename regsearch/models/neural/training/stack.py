@@ -20,6 +20,7 @@ from regsearch.models.deadline import Stop
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.batches import batch_slices
+from regsearch.models.neural.training.closing import Closing
 from regsearch.models.neural.training.limits import StackLimits
 from regsearch.models.neural.training.outcome import make_outcome, pooled_of_nets
 from regsearch.models.neural.training.pool import WorkerPool
@@ -31,6 +32,7 @@ from regsearch.models.out_of_fold import steps_kept
 
 REFILL_PART = 4  # free places are worth new blocks once they are one in so many
 STRIDE = 5  # epochs between two looks at a trial
+NO_TIME = "there was no time for its end"
 WAITING_BYTES = 2**26  # of weights that wait, of one trial, for its other folds
 
 
@@ -66,6 +68,7 @@ class Stack:
         self.runs: list[TrainingRun] = []
         self.blocks: list[BlockRows] = []
         self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device, setup.cores))
+        self.closing = Closing(setup.deadline, len(setup.folds))
         self._numbers = count()
         self._settings = RunSettings(
             self.shared.epoch_metrics, setup.averaging, steps_kept(setup.problem.rows, setup.problem.outputs),
@@ -99,7 +102,8 @@ class Stack:
     def _refill(self, source: Iterator[Candidate]) -> Iterator[Outcome]:
         """Fill the free places once they are worth it; yields what cannot even start."""
         arrived: list[TrainingRun] = []
-        if self.runs and self._free(arrived) < max(1, self._capacity(arrived) // REFILL_PART):
+        few = self._free(arrived) < max(1, self._capacity(arrived) // REFILL_PART)
+        if self.runs and (few or not self.closing.opens(self.runs)):
             return
         for candidate in source:
             try:
@@ -107,7 +111,7 @@ class Stack:
             except (InvalidInput, RuntimeError) as error:
                 yield Outcome(candidate, "failed", reason=str(error))
                 continue
-            if self._free(arrived) <= 0:
+            if self._free(arrived) <= 0 or not self.closing.opens([*self.runs, *arrived]):
                 break
         self.runs += arrived
         self._place([(run, k) for run in arrived for k in run.folds])
@@ -187,7 +191,10 @@ class Stack:
         epochs = min([STRIDE, *(ahead for run in self.runs for ahead in run.marks if ahead > 0)])
         alone = "" if all(run.structure.stacks for run in self.runs) else ", net by net"
         self.setup.notice(f"{len(self.runs)} trials in training{alone}")
+        started = self.setup.deadline.clock()
         done = self.pool.advance([block.key for block in self.blocks], epochs)
+        rows = sum(len(block.rows) for block in self.blocks)
+        self.closing.measure(self.setup.deadline.clock() - started, epochs, rows)
         for block, found in zip(self.blocks, done, strict=True):
             self._receive(block, found)
         for run in self.runs:
@@ -212,12 +219,16 @@ class Stack:
             stop = self._out_of_time(run)
             if stop is not None and not run.done:
                 stops.setdefault(id(run), stop)
+        for run in self.closing.behind([run for run in self.runs if id(run) not in stops]):
+            stops[id(run)] = Stop("stopped", NO_TIME).at(self._at(run))
         ended = [run for run in self.runs if run.done or id(run) in stops]
         gone = set(map(id, ended))
         self.runs = [run for run in self.runs if id(run) not in gone]
         self._keep(gone)
         self._widen()
         for run in sorted(ended, key=lambda run: run.candidate.number):
+            if id(run) not in stops and not run.failure:
+                self.closing.count(run)
             outcome = make_outcome(self.shared, run, stops.get(id(run)))
             self.halving.end(outcome.number, outcome.evidence)
             yield outcome
@@ -236,7 +247,11 @@ class Stack:
     def _out_of_time(self, run: TrainingRun) -> Stop | None:
         """Why there is no more time for a run; `None` where there is."""
         stop = self.setup.deadline.stop(run.seconds)
-        return None if stop is None else stop.at(f"at epoch {run.epoch} of {run.config.last}")
+        return None if stop is None else stop.at(self._at(run))
+
+    @staticmethod
+    def _at(run: TrainingRun) -> str:
+        return f"at epoch {run.epoch} of {run.config.last}"
 
     def _keep(self, gone: set[int]) -> None:
         """Go on without some runs, and without rows that have trained to the end."""

@@ -1,0 +1,84 @@
+"""Which trials still come to their end before the time of a run is up: what trains beside them slows them down.
+
+All rows advance together, so a trial ends after as many epochs of all rows as it has left. Where there is no time for
+that, the trials that are furthest from their end are left, so many that the one next to its end gets there; and no
+trial begins that could not end any more. A run that is cut off thus has used its time for trials that count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from regsearch.models.deadline import Deadline
+from regsearch.models.neural.training.run import TrainingRun
+
+CERTAIN = 0.9  # of the time that is left: an epoch may take longer than those before it, and its outcome is stored
+GROWTH = 0.5  # power of its rows that an epoch takes: between all that they share, 0, and nothing, 1
+
+
+@dataclass
+class Closing:
+    """Says what there is time for.
+
+    Attributes
+    ----------
+    deadline
+        That of the run; where it has none, there is time for everything.
+    folds
+        How many a whole trial trains on.
+    """
+
+    deadline: Deadline
+    folds: int
+    _epoch_s: float = math.nan  # what an epoch of so many rows took last
+    _rows: int = 0
+    _shares: list[float] = field(default_factory=list)  # of its most epochs, what each complete trial took
+
+    def measure(self, seconds: float, epochs: int, rows: int) -> None:
+        """Take in what some epochs of all rows have taken."""
+        self._epoch_s, self._rows = seconds / epochs, rows
+
+    def count(self, run: TrainingRun) -> None:
+        """Take in how soon a complete trial has ended."""
+        self._shares.append(run.epoch / run.config.last)
+
+    def opens(self, runs: Sequence[TrainingRun]) -> bool:
+        """Whether there is time for one more trial, as long as the longest of those in training."""
+        longest = max((run.config.last for run in runs), default=0)
+        return self._within(longest * self._share, sum(len(run.folds) for run in runs) + self.folds)
+
+    def behind(self, runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+        """Which trials to leave for the one that is next to its end; never the reference: others are compared with it."""
+        going = [run for run in runs if not run.done]
+        searched = sorted((run for run in going if run.candidate.role != "reference"), key=self._place)
+        rows = sum(len(run.folds) for run in going) - sum(len(run.folds) for run in searched[1:])
+        for i, run in enumerate(searched[1:], 1):
+            rows += len(run.folds)
+            if not self._within(self._left(searched[0]), rows):
+                return searched[i:]
+        return []
+
+    def _within(self, epochs: float, rows: int) -> bool:
+        """Whether there is time for so many epochs of so many rows; nothing is known of it before the first ones."""
+        if not self._rows or math.isinf(self.deadline.at):
+            return True
+        seconds: float = epochs * self._epoch_s * (rows / self._rows) ** GROWTH
+        return seconds <= CERTAIN * self.deadline.left()
+
+    def _place(self, run: TrainingRun) -> tuple[float, float, int]:
+        """How near a trial is to its end, then how good it is."""
+        score = float(np.nanmean(run.deciding[:, run.step])) if run.epoch else -math.inf
+        return self._left(run), -score, run.candidate.number
+
+    def _left(self, run: TrainingRun) -> float:
+        """Epochs until a trial is likely to end; one on a single fold has those of the other folds before it."""
+        return (run.config.last - (0 if run.partial else run.epoch)) * self._share
+
+    @property
+    def _share(self) -> float:
+        """Of its epochs, what a trial is likely to take: patience ends many before their last."""
+        return float(np.mean(self._shares)) if self._shares else 1.0

@@ -1,0 +1,60 @@
+"""Trials that there is time for: they end before a run does, and what cannot end any more is left or not begun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from clocks import shared_clock
+
+from regsearch.models.base import Candidate, Outcome
+from regsearch.models.deadline import Deadline
+from regsearch.models.neural import techniques as t
+from regsearch.models.neural.training.limits import StackLimits
+from regsearch.models.neural.training.stack import NO_TIME, Stack
+from regsearch.testing.nets import net, setup
+
+CONFIGS = [net(early_stopping=t.FixedEpochs(30), lr=0.01 * (1 + i)) for i in range(12)]
+NARROW = StackLimits(8, 8, 3, lambda size: 1, 3)  # a block for each trial: time grows with what is in training
+
+
+def run(at: float, candidates: Sequence[Candidate], prune: bool = False) -> tuple[list[Outcome], float]:
+    """What comes out until some time, and when it is over."""
+    clock = shared_clock()
+    of = replace(setup(), n_jobs=1, prune=prune, deadline=Deadline(at, clock=clock))
+    return list(Stack(of, limits=NARROW).stream(candidates)), clock()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_run_has_trials_that_ended_wherever_there_is_time_for_two(prune: bool) -> None:
+    """In the time that two trials take one after the other, one of eight that begin together ends, with its scores."""
+    candidates = [Candidate(i, config) for i, config in enumerate(CONFIGS)]
+    whole, _ = run(1e9, candidates)
+    _, alone = run(1e9, candidates[:1], prune)
+    for times in (2, 4, 8):
+        found, _ = run(times * alone, candidates, prune)
+        ended = [one for one in found if one.state == "complete"]
+        assert ended
+        for one in ended:
+            assert one.point.val == pytest.approx(whole[one.number].point.val, rel=1e-10)
+        left = [one for one in found if one.state == "stopped"]
+        assert times > 2 or any(NO_TIME in one.reason for one in left)
+        assert all(one.state in ("complete", "stopped", "pruned") for one in found)
+
+
+@pytest.mark.slow
+def test_a_reference_is_not_left_for_others() -> None:
+    """The reference trains on beside the trial that is next to its end."""
+    candidates = [Candidate(i, config, "reference" if not i else "searched") for i, config in enumerate(CONFIGS)]
+    _, alone = run(1e9, candidates[:1])
+    found, _ = run(4 * alone, candidates)
+    assert {one.number: one.state for one in found}[0] == "complete"
+
+
+@pytest.mark.slow
+def test_nothing_is_left_where_there_is_no_end() -> None:
+    """Without a deadline every trial comes to its end."""
+    found, _ = run(float("inf"), [Candidate(i, config) for i, config in enumerate(CONFIGS)])
+    assert {one.state for one in found} == {"complete"}
