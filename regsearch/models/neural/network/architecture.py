@@ -178,20 +178,18 @@ def normalise(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -
     """Batch or layer normalisation of ``[R, B, units]`` with parameters ``[R, units]``; `h` without a norm."""
     if not norm:
         return h
-    if norm == "batch_norm" and not training:
-        mean, var = p[f"{name}.running_mean"][:, None], p[f"{name}.running_var"][:, None]
-    else:
-        var, mean = _moments(h, 1 if norm == "batch_norm" else 2)
-    if norm == "batch_norm" and training:
-        _run(p, name, mean.detach(), var.detach(), h.shape[1])
-    weight, bias = p[f"{name}.weight"][:, None], p[f"{name}.bias"][:, None]
-    return (h - mean) * (var + EPS).rsqrt() * weight + bias
-
-
-def _moments(h: torch.Tensor, over: int) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    return torch.var_mean(h, over, correction=0, keepdim=True)
+    from regsearch.models.neural.network.layers import normalised
+
+    weight, bias = p[f"{name}.weight"][:, None], p[f"{name}.bias"][:, None]
+    if norm == "batch_norm" and not training:
+        scale = (p[f"{name}.running_var"] + EPS).rsqrt()[:, None] * weight
+        return torch.addcmul(bias - p[f"{name}.running_mean"][:, None] * scale, h, scale)
+    made, mean, var = normalised(h, weight, bias, 1 if norm == "batch_norm" else 2, EPS)
+    if norm == "batch_norm":
+        _run(p, name, mean, var, h.shape[1])
+    return made
 
 
 def _run(p: Views, name: str, mean: torch.Tensor, var: torch.Tensor, count: int) -> None:

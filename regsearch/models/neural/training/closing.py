@@ -17,7 +17,7 @@ from regsearch.models.deadline import Deadline
 from regsearch.models.neural.training.run import TrainingRun
 
 CERTAIN = 0.9  # of the time that is left: an epoch may take longer than those before it, and its outcome is stored
-GROWTH = 0.5  # power of its rows that an epoch takes: between all that they share, 0, and nothing, 1
+GROWTH = 0.6  # power of its rows that an epoch takes: between all that they share, 0, and nothing, 1
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Closing:
         return self._within(longest * self._share, sum(len(run.folds) for run in runs) + self.folds)
 
     def behind(self, runs: Sequence[TrainingRun]) -> list[TrainingRun]:
-        """Which trials to leave for the one that is next to its end; never the reference: others are compared with it."""
+        """Which trials to leave for the one that is next to its end; never the reference: all are compared with it."""
         going = [run for run in runs if not run.done]
         searched = sorted((run for run in going if run.candidate.role != "reference"), key=self._place)
         rows = sum(len(run.folds) for run in going) - sum(len(run.folds) for run in searched[1:])
