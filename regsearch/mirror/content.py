@@ -84,12 +84,13 @@ def _said_of_folds(identity: Mapping[str, Any]) -> dict[str, str]:
 def view_of(metrics: Sequence[str], space: Model) -> View:
     """What the page of a study's trials shows; the first of `metrics` decides.
 
-    Scores first, then what the space varies; lambda goes by its logarithm where it is drawn.
+    Scores first, then what the space varies; lambda goes by its logarithm where it is drawn. Parallel coordinates have
+    the parameters that every trial has: MLflow draws no run that lacks one of them.
     """
     random = np.random.default_rng(0)
     draws = [*initial_params(space), *(random_params(space, random) for _ in range(_DRAWS))]
     parameters = parameter_names(space)
-    rows = [parameters.row(fill(space, draw), space.family_of(draw)) for draw in draws]
+    rows = [parameters.shown(fill(space, draw), space.family_of(draw)) for draw in draws]
     names = dict.fromkeys(name for row in rows for name in row)  # a set that keeps its order
     differ = [name for name in names if name in space.axes or len({repr(row.get(name)) for row in rows}) > 1]
     params = sorted(differ, key=lambda name: (name not in _FAMILY, name not in space.axes))  # stable: the space's order
@@ -129,7 +130,7 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) 
         start_ms=trial.start_ms,
         end_ms=trial.end_ms,
         name=f"{trial.number} {_called(trial)[:40]}",
-        params={name: _readable(value) for name, value in trial.params.items()},
+        params={name: _readable(value) for name, value in trial.shown_params.items()},
         metrics=_finite(trial_metrics(trial, metric)),
         series=_series(trajectory, metric, trial),
         tags=tags,
@@ -194,7 +195,7 @@ def _best_tags(best: Trial) -> dict[str, str]:
     if best.points:
         score, error, gap = _rounded((best.point.val, best.point.val_se, best.point.gap))
         where |= {"score": f"{score:g}" + (f" ± {error:.2g}" if math.isfinite(error) else ""), "gap": f"{gap:g}"}
-    return {f"best.{name}": str(_readable(value)) for name, value in {**where, **best.params}.items()}
+    return {f"best.{name}": str(_readable(value)) for name, value in {**where, **best.shown_params}.items()}
 
 
 def _readable(value: Any) -> Any:

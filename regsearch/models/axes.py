@@ -73,8 +73,8 @@ class PathAxis:
         return np.where(values > 0, values, beyond)
 
     def metrics(self, value: float | None) -> dict[str, float]:
-        """A value as it is logged: nothing where there is none, or where it has no logarithm."""
-        if value is None or (self.log and value <= 0):
+        """A value as it is logged: nothing where there is none or no axis, or where it has no logarithm."""
+        if value is None or not self.name or (self.log and value <= 0):
             return {}
         return {f"log10_{self.name}": math.log10(value)} if self.log else {self.name: float(value)}
 

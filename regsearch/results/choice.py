@@ -52,8 +52,8 @@ class Chosen(Presented):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """The config as a flat row."""
-        return self.trial.params
+        """The config as a flat row, without what it does not have."""
+        return self.trial.shown_params
 
     @property
     def axis(self) -> str:

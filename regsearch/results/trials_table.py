@@ -40,7 +40,9 @@ def trials_table(study: StoredStudy) -> pd.DataFrame:
     begun = [trial for trial in study.all if trial.state != "waiting"]
     first, last = [_first_columns(study, one) for one in begun], [_last_columns(study, one) for one in begun]
     own = {name for columns in (*first, *last) for name in columns}
-    params = [{f"{PARAM}{name}" if name in own else name: value for name, value in t.params.items()} for t in begun]
+    params = [
+        {f"{PARAM}{name}" if name in own else name: value for name, value in t.shown_params.items()} for t in begun
+    ]
     rows = [one | between | other for one, between, other in zip(first, params, last, strict=True)]
     return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
 

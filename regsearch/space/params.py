@@ -73,9 +73,22 @@ class ParameterNames:
         return row | {name: off for name, off in self.offs[family].items() if row.get(name) is None}
 
     def lacking(self, config: Node, family: str = "") -> tuple[str, ...]:
-        """The names in a row of a config that are of parameters which it does not have, as of another penalty."""
+        """The names in a row of a config that are of parameters which it does not have, as of another penalty: their
+        values are neutral, or follow from what it has, as the L1 ratio of ridge does.
+        """
         own = self.flat(config)
-        return tuple(name for name in self.offs[family] if name not in own)
+        follow = (self.names.get(keys) or ".".join(keys) for keys in _following(config, ()))
+        return (*(name for name in self.offs[family] if name not in own), *follow)
+
+    def off(self, config: Node, family: str = "") -> tuple[str, ...]:
+        """Those of them that say of a whole part of a config that it is off, such as its dropout."""
+        whole = {name for keys, name in self.names.items() if len(keys) == 1}
+        return tuple(name for name in self.lacking(config, family) if name in whole)
+
+    def shown(self, config: Node, family: str = "") -> dict[str, Any]:
+        """A row of a config without what it lacks, but for what is off."""
+        hidden = {*self.lacking(config, family)} - {*self.off(config, family)}
+        return {name: value for name, value in self.row(config, family).items() if name not in hidden}
 
 
 def _stands_alone(key: str, count: Mapping[str, int]) -> bool:
@@ -166,6 +179,16 @@ def _values(value: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
         yield from _values(child, (*keys, key))
     for name in value.derived if _has_fields(value) else ():
         yield (*keys, public_name(name)), getattr(value, name)
+
+
+def _following(value: Any, keys: Keys) -> Iterator[Keys]:
+    """Keys of what a row shows of a filled tree that is no field of it."""
+    if is_own(value):
+        return
+    for key, child in _children(value, keys).items():
+        yield from _following(child, (*keys, key))
+    for name in value.derived if _has_fields(value) else ():
+        yield (*keys, public_name(name))
 
 
 def _has_fields(value: Any) -> bool:

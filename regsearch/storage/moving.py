@@ -44,7 +44,7 @@ def in_space(space: Model, trial: Trial) -> Trial:
     chosen = config if trial.value is None else config.at(trial.value)
     return replace(
         trial, state=was, was="", outside="", draws=draws, params=names.row(chosen, family), family=family,
-        lacking=names.lacking(chosen, family),
+        lacking=names.lacking(chosen, family), off=names.off(chosen, family),
     )  # fmt: skip
 
 

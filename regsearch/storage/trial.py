@@ -63,7 +63,10 @@ class Trial:
     params
         The chosen config as a flat row.
     lacking
-        Names among these of what the config does not have, such as another penalty's: their values are neutral.
+        Names among these of what the config does not have, such as another penalty's: their values are neutral, or
+        follow from what it has, as the L1 ratio of ridge does.
+    off
+        Names among those of a part that is off as a whole, such as dropout at 0.
     axis, value
         What the path walks along (``lambda``, ``epochs``), and where on it the chosen step lies; empty and `None` where
         there is no path.
@@ -123,6 +126,7 @@ class Trial:
     diverges: bool = False
     family: str = ""
     lacking: Sequence[str] = ()
+    off: Sequence[str] = ()
     was: State | Literal[""] = field(default="", metadata=BY_OPTUNA)
     outside: str = field(default="", metadata=BY_OPTUNA)
 
@@ -163,6 +167,7 @@ class Trial:
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
             unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
             lacking=names.lacking(outcome.chosen_config, candidate.family),
+            off=names.off(outcome.chosen_config, candidate.family),
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:
@@ -204,7 +209,7 @@ class Trial:
         """The trial of a record that `to_attribute` made; without other `draws` with those that Optuna has."""
         points = {name: Point(**point) for name, point in attribute["points"].items()}
         read = {**attribute, "points": points, "test_parts": tuple(attribute["test_parts"])}
-        read["lacking"] = tuple(attribute.get("lacking", ()))
+        read |= {name: tuple(attribute.get(name, ())) for name in ("lacking", "off")}
         drawn = own_names(frozen.params if draws is None else draws)
         return cls(frozen.number, state, draws=drawn, was=was, outside=outside, **read)
 
@@ -245,6 +250,12 @@ class Trial:
     def own_params(self) -> dict[str, Any]:
         """The parameters that the config has, by name."""
         return {name: value for name, value in self.params.items() if name not in self.lacking}
+
+    @property
+    def shown_params(self) -> dict[str, Any]:
+        """What tables show of the config: the parameters that it has, and of each part that is off that it is."""
+        hidden = {*self.lacking} - {*self.off}
+        return {name: value for name, value in self.params.items() if name not in hidden}
 
     @property
     def kind(self) -> str:

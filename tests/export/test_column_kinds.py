@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -227,3 +228,49 @@ def test_booleans_become_onnx(kind: str, tmp_path: Path) -> None:
     }
     expected = model.predict_proba(X[columns]) if y.dtype == bool else model.predict(X[columns])
     np.testing.assert_allclose(session.run(None, fed)[-1].reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
+
+
+def zoned(tmp_path: Path) -> tuple[Path, pd.DataFrame, Any]:
+    """A bundle of dates of a zone with summer time and of booleans, both with holes; with its rows and predictions."""
+    hours = pd.date_range("2021-01-01", periods=N, freq="101h", tz="Europe/Berlin")
+    X = pd.DataFrame({"a": NUMBERS, "at": hours, "flag": pd.array(RNG.choice([True, False], N), dtype="boolean")})
+    X.loc[3, "at"], X.loc[[4, 5], "flag"] = pd.NaT, pd.NA
+    y = X["a"] + X["at"].dt.hour.fillna(0) + 9 * X["flag"].fillna(True).astype(bool)
+    one = study(tmp_path, space=Linear("l2"), data=(X, y))
+    one.run(1, quiet=True)
+    bundle = one.export(tmp_path / "bundle")
+    X.assign(y=y).to_csv(tmp_path / "rows.csv", index=False)
+    return bundle, X, load(bundle).predict(X)
+
+
+def test_dates_are_of_the_time_zone_of_training(tmp_path: Path) -> None:
+    """One moment is predicted alike in whatever zone it is told, from a file too; a date without a zone is refused."""
+    bundle, X, said = zoned(tmp_path)
+    model = load(bundle)
+    for other in ("UTC", "Asia/Tokyo"):
+        np.testing.assert_array_equal(model.predict(X.assign(at=X["at"].dt.tz_convert(other))), said)
+    np.testing.assert_array_equal(model.predict(X.assign(at=None)), model.predict(X.assign(at=pd.NaT)))
+    with pytest.raises(InvalidInput, match="of the time zone Europe/Berlin as in training, got them without"):
+        model.predict(X.assign(at=X["at"].dt.tz_localize(None)))
+    rows, y, _ = read_table(tmp_path / "rows.csv", "y", model.form)
+    np.testing.assert_allclose(model.predict(rows), said)
+    assert verify(bundle, Evidence(make_problem(rows, y))).holds
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+def test_holes_of_a_request_are_holes(tmp_path: Path) -> None:
+    """What JSON has of missing booleans and of dates of a zone is predicted as the bundle predicts the rows."""
+    import mlflow.pyfunc
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+    from regsearch.export.serving import save_model
+
+    bundle, X, said = zoned(tmp_path)
+    model = mlflow.pyfunc.load_model(str(save_model(bundle, tmp_path / "mlflow")))
+    np.testing.assert_array_equal(model.predict(X), said)
+    sent = json.loads(X.to_json(orient="split", date_format="iso"))
+    request = infer_and_parse_data({"dataframe_split": sent}, model.metadata.get_input_schema())
+    np.testing.assert_array_equal(model.predict(request), said)
+    with pytest.raises(InvalidInput, match="Requests have dates such as"):
+        model.predict(request.assign(at="yesterday"))

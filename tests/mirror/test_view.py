@@ -18,13 +18,15 @@ from mlflow.exceptions import MlflowException
 from mlflow_stores import free_port, serving
 from playwright.sync_api import Locator, Page, expect
 from samples import finished, mlflow_client, study
+from sklearn.svm import SVR
 
-from regsearch import spaces
+from regsearch import Choice, Estimator, Float, spaces
 from regsearch.mirror import view
 from regsearch.mirror.content import study_record, summary_record, trial_record, view_of
 from regsearch.mirror.pages import keep_page, page_links
 from regsearch.mirror.records import decode
 from regsearch.mirror.runs import NOTE, StudyStore
+from regsearch.models.families import as_space
 from regsearch.results.results import Results
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -194,7 +196,17 @@ def test_nets_show_what_they_vary() -> None:
     assert {"epochs", "dropout", "lambda", "penalty"} <= set(shown.params)
     assert "hidden" not in shown.params
     assert shown.parallel_metrics[0] == "epochs"
+    assert {"penalty", "weight_decay", "dropout"} <= set(shown.parallel_params)  # those that are off have a value, too
+    assert not {"lambda", "l1_ratio"} & set(shown.parallel_params)
     assert len(shown.parallel_params) <= 6
+
+
+def test_what_has_no_path_has_no_axis_of_one() -> None:
+    """Parallel coordinates of estimators, and of families, have axes that every trial has: MLflow draws no others."""
+    svr = Estimator(SVR(), {"C": Float(0.1, 10, log=True)})
+    for space, drawn in ((svr, ("C",)), (as_space(Choice(svr=svr, linear=spaces.linear())), ("family",))):
+        shown = view_of(("r2",), space)
+        assert (shown.parallel_params, shown.parallel_metrics) == (drawn, ("gap/mean", "val/mean"))
 
 
 def identity() -> dict[str, Any]:

@@ -44,10 +44,15 @@ def test_what_a_trial_does_not_have_is_not_shown(tmp_path: Path) -> None:
     """What is printed of a trial are parameters of its own, not the neutral value of another option's."""
     space = Linear(Choice("l2", ElasticNet(Float(0.1, 0.9)), "adaptive_lasso"), lambda_=Float(1e-3, 1.0, log=True))
     results = study(tmp_path, space=space).run(8, quiet=True)
-    shown = {one.params["penalty"]: set(one.settings) for one in results.top(8)}
-    assert "gamma" in shown["adaptive_lasso"]
-    assert all("gamma" not in names for kind, names in shown.items() if kind != "adaptive_lasso")
-    assert all("gamma" in one.params for one in results.top(8))
+    own = {"l2": set(), "elastic_net": {"l1_ratio"}, "adaptive_lasso": {"gamma"}, "none": set()}
+    best = results.top(8)
+    assert {one.params["penalty"] for one in best} == {*own}
+    for one in best:
+        assert {*one.settings} == {"penalty", "lambda", *own[one.params["penalty"]]}
+        assert {*one.params} == {*one.row()["config"]} == {*one.settings, "scale"}
+    table = results.trials.set_index("penalty")[["l1_ratio", "gamma"]].notna()
+    assert all({name for name in row.index if row[name]} == own[kind] for kind, row in table.iterrows())
+    assert all({"gamma", "l1_ratio"} <= {*trial.params} for trial in finished(results))  # of figures that compare them
 
 
 def test_names_that_others_give() -> None:

@@ -143,11 +143,16 @@ def test_every_trial_once(linear: tuple[Path, Results]) -> None:
     assert {run.info.status for run in children.values()} == {"FINISHED"}
 
 
-def test_params_are_complete(linear: tuple[Path, Results]) -> None:
-    """Every child has the same parameters, flat and with short names, those that are off at their neutral value."""
+def test_params_are_those_of_the_trial(linear: tuple[Path, Results]) -> None:
+    """Every child has the parameters that its trial has, flat and with short names, and none of another penalty."""
     _, children = runs(linear[0])
+    own = {"elastic_net": {"l1_ratio"}, "adaptive_lasso": {"gamma"}, "adaptive_elastic_net": {"l1_ratio", "gamma"}}
+    seen = {run.data.params["penalty"] for run in children.values()}
+    assert seen > {"none", "elastic_net", "adaptive_lasso"}
     for run in children.values():
-        assert set(run.data.params) == {"penalty", "l1_ratio", "gamma", "lambda", "scale"}
+        assert set(run.data.params) == {"penalty", "lambda", "scale"} | own.get(run.data.params["penalty"], set())
+    best = {key.removeprefix("best.") for key in runs(linear[0])[0].data.tags if key.startswith("best.")}
+    assert best == {"trial", "step", "score", "gap", *linear[1].best.params}
     reference = children[0].data
     assert reference.tags["regsearch.role"] == "reference"
     assert (reference.params["penalty"], float(reference.params["lambda"])) == ("none", 0.0)

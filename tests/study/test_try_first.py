@@ -52,7 +52,8 @@ def test_their_turn_is_right_after_the_reference(tmp_path: Path) -> None:
     for total in (2, 3, 6):
         trials = finished(one.run(total, quiet=True))
     plain = finished(study(tmp_path, "plain", space=SPACE).run(2, quiet=True))[1].own_params
-    expected = [plain | {"l1_ratio": 0.3}, plain | given[1] | {"l1_ratio": 1.0}, plain | {"scale": "minmax"}, plain]
+    lasso = {"penalty": "l1", "scale": plain["scale"], "lambda": 0.5}
+    expected = [plain | {"l1_ratio": 0.3}, lasso, plain | {"scale": "minmax"}, plain]
     assert [trial.role for trial in trials[:4]] == ["reference", "start", "start", "start"]
     assert [trial.own_params for trial in trials[1:5]] == expected
     later = one.replace(try_first={"lambda": 0.125})  # others wait: it is tried before them

@@ -282,12 +282,10 @@ def _plain_array(form: Form) -> str:
 
 def _plain_type(column: Column) -> str:
     """What the values of a column must become for a signature in MLflow; empty if they may stay."""
-    if column.kind == "category":
+    if column.kind == "category" and column.values != "booleans":
         return "float" if column.values == "numbers" else "object"
-    if column.kind in ("text", "date"):
+    if column.kind != "numeric":
         return ""
-    if column.kind == "boolean":
-        return "" if column.dtype == "bool" else "object"
     return "" if column.dtype in ("float64", "float32") else "float"
 
 

@@ -67,21 +67,59 @@ class Column:
         if self.kind == "boolean":
             return given.astype("boolean") if given.dtype.kind == "O" and found == "booleans" else given
         if self.kind == "date":
-            return self._dates(given) if given.dtype.kind == "O" else given
+            return self._dates(given)
         if self.kind != "category":
             return given
         if self.objects and (found == "text" or self.values in OBJECTS):
             return self._of_training(given)
         return given if hasattr(given, "cat") else given.astype(object).astype("category")
 
+    @cached_property
+    def zone(self) -> Any:
+        """The time zone of dates; `None` without one."""
+        import pandas as pd
+
+        return _zone(pd.api.types.pandas_dtype(self.dtype)) if self.kind == "date" else None
+
+    def read_dates(self, texts: Any) -> Any:
+        """The dates of texts of a file or a request, a Series.
+
+        Raises
+        ------
+        ValueError
+            When one is no date.
+        """
+        import pandas as pd
+
+        try:
+            return pd.to_datetime(texts)
+        except ValueError:
+            if self.zone is None:
+                raise
+            return pd.to_datetime(texts, utc=True)  # summer and winter of one zone have texts of two
+
     def _dates(self, given: Any) -> Any:
-        found = as_dates(given)
+        """Dates in the time zone of training, whose parts are those of its clocks."""
+        found = as_dates(given) if given.dtype.kind == "O" else given
         if found.dtype.kind == "O":
             raise InvalidInput(
                 f"The column {self.name!r} must hold dates of one time zone, got several; "
                 "convert it: pd.to_datetime(..., utc=True)."
             )
-        return found
+        zone = _zone(found.dtype)
+        if str(zone) == str(self.zone):
+            return found
+        if found.isna().all():
+            return found.dt.tz_localize(None).dt.tz_localize(self.zone)
+        if zone is None or self.zone is None:
+            wanted, got = (
+                "without a time zone" if one is None else f"of the time zone {one}" for one in (self.zone, zone)
+            )
+            raise InvalidInput(
+                f"The column {self.name!r} must hold dates {wanted} as in training, got them {got}; convert it with "
+                ".dt.tz_localize."
+            )
+        return found.dt.tz_convert(self.zone)
 
     def _of_training(self, given: Any) -> Any:
         """The categories of training that values or their texts stand for, and those that it did not have behind them.
@@ -139,6 +177,11 @@ class Column:
             return pd.Series(list(values), dtype="boolean" if self.dtype == "bool" else self.dtype)
         missing = any(value is None for value in values) and self.dtype[0] in "iu"
         return pd.Series(list(values), dtype="float64" if missing else self.dtype)
+
+
+def _zone(dtype: Any) -> Any:
+    """The time zone of a type of dates, of pandas or of Arrow; `None` without one."""
+    return getattr(dtype, "tz", None) or getattr(getattr(dtype, "pyarrow_dtype", None), "tz", None)
 
 
 def column_of(name: Any, kind: Kind, values: Any) -> Column:

@@ -47,7 +47,7 @@ def read_table(
         raise InvalidInput(f"{file} must be a CSV file with a header: {error}") from error
     for column in form.columns:
         if column.kind == "date" and column.name in table.columns:
-            table[column.name] = _dates(table[column.name], file)
+            table[column.name] = _dates(table[column.name], column, file)
     targets = _targets(target, form, table.columns, file)
     others = [*targets, *([] if weights is None else [weights])]
     absent = [name for name in others if name not in table.columns]
@@ -71,11 +71,9 @@ def _targets(target: str | None, form: Form, names: Any, file: str | os.PathLike
     return [*form.targets]
 
 
-def _dates(values: Any, file: str | os.PathLike[str]) -> Any:
-    import pandas as pd
-
+def _dates(values: Any, column: Column, file: str | os.PathLike[str]) -> Any:
     try:
-        return pd.to_datetime(values)
+        return column.read_dates(values)
     except ValueError as error:
         raise InvalidInput(f"The column {values.name!r} of {file} must hold dates: {error}") from error
 

@@ -45,7 +45,7 @@ class Served:
         if method not in METHODS or not hasattr(self.model, method):
             had = " or ".join(name for name in METHODS if hasattr(self.model, name))
             raise InvalidInput(f"{PREDICT_METHOD} must be {had} for this model, got {method!r}.")
-        found = getattr(self.model, method)(data)
+        found = getattr(self.model, method)(self._with_dates(data))
         if method == "predict":
             return found
         import pandas as pd
@@ -57,6 +57,17 @@ class Served:
             }  # fmt: skip
             return pd.DataFrame(named)
         return pd.DataFrame(found, columns=[str(label) for label in self.model.classes_.tolist()])
+
+    def _with_dates(self, data: Any) -> Any:
+        """Rows whose dates of a time zone, which JSON has as text, are dates."""
+        zoned = [column for column in self.model.form.columns if column.zone is not None]
+        text = [column for column in zoned if column.name in data and data[column.name].dtype.kind in "OTU"]
+        if not text:
+            return data  # an array, too
+        try:
+            return data.assign(**{str(column.name): column.read_dates(data[column.name]) for column in text})
+        except ValueError as error:
+            raise InvalidInput(f"Requests have dates such as 2026-01-31T12:00:00+01:00: {error}; mend them.") from error
 
 
 def _load_pyfunc(folder: str, model_config: Mapping[str, Any] | None = None) -> Served:

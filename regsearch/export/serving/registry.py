@@ -50,9 +50,9 @@ def save_model(
 ) -> Path:  # fmt: skip
     """Write a bundle as an MLflow model: the bundle's files, a signature, an example and pinned requirements.
 
-    Requests are a DataFrame with the columns of the study (numbers as doubles, text and dates as they are, categories
-    as their values, or as their text where JSON has none, as of intervals), or a tensor ``[n, ...]`` of doubles: rows
-    of a table, or sequences, images and volumes as training had them. Both may have
+    Requests are a DataFrame with the columns of the study (numbers as doubles, text, dates and booleans as they are,
+    categories as their values, or as their text where JSON has none, as of intervals), or a tensor ``[n, ...]`` of
+    doubles: rows of a table, or sequences, images and volumes as training had them. Both may have
     ``{"predict_method": "predict_proba"}`` as parameters. Where the study's X was of other types, the model card has
     the line that converts it.
 
@@ -261,7 +261,9 @@ def _quoted(name: str) -> str:
 
 # --- what requests look like -----------------------------------------------------------------------------------
 
-TYPES = {"text": "string", "numbers": "double", "booleans": "boolean", "dates": "datetime"}  # of other columns
+# what MLflow neither checks nor changes: a missing boolean of a request would be False, dates of a zone are refused
+ANY = "any"
+TYPES = {"text": "string", "numbers": "double", "booleans": ANY, "dates": "datetime"}  # of other columns
 
 
 def _signature(form: Form) -> Any:
@@ -269,9 +271,12 @@ def _signature(form: Form) -> Any:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
 
     if form.rows == "frame":
-        inputs = Schema([ColSpec(_type(column), _text(column.name)) for column in form.columns])
+        anything = AnyType()  # type: ignore[no-untyped-call]
+        types = {column.name: _type(column) for column in form.columns}
+        inputs = Schema([ColSpec(anything if kind == ANY else kind, _text(name)) for name, kind in types.items()])
     else:
         inputs = Schema([TensorSpec(np.dtype(float), (-1, *form.shape))])
     return ModelSignature(inputs, params=ParamSchema([ParamSpec(PREDICT_METHOD, "string", "predict")]))
@@ -279,7 +284,9 @@ def _signature(form: Form) -> Any:
 
 def _type(column: Column) -> str:
     """MLflow's name of a column's type: numbers are doubles, so that a whole number and a hole are numbers too."""
-    return {"numeric": "double", "boolean": "boolean"}.get(column.kind) or TYPES[column.said]
+    if column.zone is not None:
+        return ANY
+    return {"numeric": "double", "boolean": ANY}.get(column.kind) or TYPES[column.said]
 
 
 def _text(name: str | int) -> str:
@@ -293,9 +300,13 @@ def _rows(bundle: Bundle, form: Form) -> Any:
     rows = rows_of(bundle.json(EXAMPLE)["rows"], form)
     if form.rows != "frame":
         return (rows.toarray() if form.rows == "sparse" else rows).astype(float)
-    numbers = {"double": float, "boolean": "boolean", "datetime": "datetime64[ns]"}
+    numbers = {"double": float, "datetime": "datetime64[ns]"}
     kinds = {column.name: numbers.get(_type(column), object) for column in form.columns}
     for column in form.columns:
-        if column.said != column.values:
+        if column.said != column.values or column.zone is not None:
             rows[column.name] = rows[column.name].astype(object).map(str, na_action="ignore")
-    return rows.astype(kinds)
+    rows = rows.astype(kinds)
+    for name, kind in kinds.items():
+        if kind is object:
+            rows[name] = rows[name].where(rows[name].notna(), None)  # what JSON has of a hole
+    return rows

@@ -49,7 +49,7 @@ def _row(results: Results, trial: Trial, at: Chosen | None = None) -> dict[str, 
 def _params(results: Results, trial: Trial, at: Chosen | None) -> dict[str, Any]:
     """A config as a flat row; that of an `Estimator` as its `set_params` takes it."""
     if not isinstance(results.space, Estimator):
-        return dict((trial if at is None else at).params)
+        return dict(trial.shown_params if at is None else at.params)
     config = results.space.reference() if trial.role == "reference" else fill(results.space, trial.draws)
     return dict(config.params)
 
