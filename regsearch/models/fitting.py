@@ -13,13 +13,13 @@ from regsearch.data.fold_targets import regressor
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 
+UNSAID = "deprecated"  # what TargetEncoder has for none, and it draws all the same
+
 
 def seeded(estimator: Any, seed: int) -> Any:
     """Set every ``random_state`` that the user left open: a config's result must not depend on chance."""
-    open_ = {
-        k: seed for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state" and v is None
-    }
-    return estimator.set_params(**open_)
+    states = {k: v for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state"}
+    return estimator.set_params(**{k: seed for k, v in states.items() if v is None or str(v) == UNSAID})
 
 
 def fitted_on(estimator: Any, problem: Problem, rows: Rows) -> Any:

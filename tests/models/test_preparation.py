@@ -15,9 +15,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Lasso, Ridge
 from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler, TargetEncoder
 
-from regsearch import MLP, Choice, Int, InvalidInput, Linear, Net, Path, Prepare, Study, load, load_config
+from regsearch import MLP, Choice, Estimator, Int, InvalidInput, Linear, Net, Path, Prepare, Study, load, load_config
 from regsearch import nn_techniques as t
 from regsearch.data.prepared import prepare_rows
 from regsearch.data.problem import make_problem
@@ -200,3 +200,19 @@ def test_weights_reach_it() -> None:
     whole = config.refit(make_problem(X, Y, sample_weight=weight), 0)
     left = config.refit(make_problem(X[20:], Y[20:], sample_weight=weight[20:]), 0)
     np.testing.assert_allclose(whole.predict(X), left.predict(X))
+
+
+@pytest.mark.filterwarnings("ignore:`TargetEncoder:FutureWarning")
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_draws_draws_the_same(inside: bool) -> None:
+    """Fits of a config are the same again, those of an encoder too that splits the rows at random by itself."""
+    rows = pd.DataFrame({"c": np.array(list("abc"))[np.arange(60) % 3], "a": np.arange(60.0) % 7})
+    y = np.arange(60) % 11 / 2 + np.cos(np.arange(60)) + (rows["c"] == "a")
+    encode = make_column_transformer((TargetEncoder(), ["c"]), remainder="passthrough")
+    pipeline = Estimator(make_pipeline(encode, Ridge()), {"ridge__alpha": 0.1})
+    config = pipeline if inside else Linear("l2", 0.1, prepare=Prepare(encode))
+    one, two = (config.refit(make_problem(rows, y), 0).predict(rows) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    model: dict[str, Any] = {}
+    exec(code(config, make_problem(rows, y), "sklearn"), model)
+    np.testing.assert_allclose(model["model"].fit(rows, y).predict(rows), one)
