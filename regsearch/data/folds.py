@@ -14,9 +14,8 @@ import numpy as np
 
 from regsearch._types import Rows
 from regsearch.data.problem import Problem
-from regsearch.data.rare import RareClasses, absent_in, always_training, check_left, fewer_than
+from regsearch.data.rare import RareClasses, absent_in, always_training, check_left, fewer_than, lacked
 from regsearch.data.targets import called, count_hint
-from regsearch.data.tasks import absent_class
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
@@ -89,9 +88,7 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
     given = isinstance(cv, Iterable) and not hasattr(cv, "split")
     kept, rare = NONE, None
     if is_whole(cv):
-        kept, rare = always_training(problem, fewer_than(problem, cv))
-        splitter = _default_splitter(cv, problem, seed, kept)
-        name, every = f"{cv}-fold {type(splitter).__name__}", _training(_pairs(splitter, problem, kept), kept)
+        name, every, kept, rare = _numbered(cv, problem, seed)
     else:
         name, every = type(cv).__name__, _pairs(_seeded(cv, seed), problem)
         if not given:
@@ -106,6 +103,23 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
     train, val = zip(*pairs, strict=True)
     fitted = tuple(weighing(rows, problem.sample_weight) for rows in train)
     return Folds(fitted, val, name, len(every) - len(pairs), rare)
+
+
+def _numbered(k: int, problem: Problem, seed: int) -> tuple[str, list[tuple[Rows, Rows]], Rows, RareClasses | None]:
+    """So many folds and their name, the rows that train in all of them, and what is to be said of it.
+
+    A class may have as many rows as there are folds, and yet be lacked by one: where its rows are of one group, or are
+    those of one fold by chance, as other targets decide what folds have alike shares of.
+    """
+    found = fewer_than(problem, k)
+    while True:
+        kept, rare = always_training(problem, found)
+        splitter = _default_splitter(k, problem, seed, kept)
+        every = _training(_pairs(splitter, problem, kept), kept)
+        new = lacked(every, problem) - found
+        if not new:
+            return f"{k}-fold {type(splitter).__name__}", every, kept, rare
+        found |= new
 
 
 def _training(pairs: list[tuple[Rows, Rows]], kept: Rows) -> list[tuple[Rows, Rows]]:
@@ -247,21 +261,16 @@ def _check_weights(train: Rows, val: Rows, number: int, problem: Problem) -> Non
 
 
 def _check_targets(train: Rows, number: int, problem: Problem) -> None:
-    if problem.classes is not None:
-        absent = np.setdiff1d(np.arange(len(problem.classes)), problem.y[train])
+    for one in problem.coded:
+        absent = one.absent(train)
         if len(absent):
-            label = problem.classes.tolist()[absent[0]]
+            hint = "" if problem.classes is None else count_hint(problem.classes)
             raise InvalidInput(
-                f"Every class must be in every fold's training rows, {label!r} is absent in fold {number}; "
-                f"use a stratified splitter, fewer folds, or drop the class.{count_hint(problem.classes)}"
+                f"Every class must be in every fold's training rows, {one.labels[absent[0]]!r}{one.of} is absent in "
+                f"fold {number}; use a stratified splitter, fewer folds, or drop the class.{hint}"
             )
+    if problem.classes is not None:
         return
-    absent_label = absent_class(problem.tasks, problem.y, train)
-    if absent_label is not None:
-        raise InvalidInput(
-            f"Every class must be in every fold's training rows, {absent_label[1]!r} of target "
-            f"{absent_label[0].name!r} is absent in fold {number}; use fewer folds, or drop the class."
-        )
     constant = np.flatnonzero(np.ptp(problem.y[train].reshape(len(train), -1), axis=0) == 0)
     if len(constant):
         raise InvalidInput(

@@ -12,6 +12,7 @@ from regsearch.data.dataset import read_dataset
 from regsearch.data.features import checked_weights, checked_X, is_frame, with_sides
 from regsearch.data.frames import paired
 from regsearch.data.magnitudes import check_magnitudes
+from regsearch.data.splitting import split_in_two
 from regsearch.data.survival import signed_times
 from regsearch.data.targets import checked_test_y, count_hint
 from regsearch.errors import InvalidInput
@@ -40,28 +41,11 @@ def split_off(problem: Any, fraction: float, ordered: bool, seed: int) -> Any:
 
 
 def _random_split(problem: Any, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
-
-    kind = GroupShuffleSplit if problem.groups is not None else ShuffleSplit
-    if problem.groups is None and problem.task != "regression":
-        kind = StratifiedShuffleSplit
-    splitter = kind(n_splits=1, test_size=fraction, random_state=seed)
-    rows = np.arange(problem.rows)
-    drawn = np.setdiff1d(rows, _alone(problem)) if problem.groups is None else rows
     try:
-        _, test = next(splitter.split(np.empty(len(drawn)), problem.strata[drawn], problem.groups))
+        return split_in_two(problem, np.arange(problem.rows), fraction, seed)
     except ValueError as error:
         hint = "" if problem.classes is None else count_hint(problem.classes)
         raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.{hint}") from error
-    return np.setdiff1d(rows, drawn[test]), np.sort(drawn[test])
-
-
-def _alone(problem: Any) -> Rows:
-    """The rows that are the only ones of their class: without them there would be nothing to learn it from."""
-    if problem.classes is None and not problem.tasks:
-        return np.empty(0, dtype=np.intp)
-    codes = problem.strata
-    return np.flatnonzero((np.bincount(codes) == 1)[codes])
 
 
 def given_test(problem: Any, test: Any) -> Any:

@@ -37,7 +37,7 @@ from regsearch.data.row_table import BLOCK, WHOLE, RowTable
 from regsearch.data.survival import SURVIVAL, events_and_times, signed_times
 from regsearch.data.target_transforms import TargetTransform
 from regsearch.data.targets import checked_y, in_order
-from regsearch.data.tasks import TargetTask, frame_of_values, strata_of
+from regsearch.data.tasks import CodedTarget, TargetTask, frame_of_values, strata_of
 from regsearch.data.weights import weighing
 from regsearch.numeric import plain
 
@@ -136,6 +136,18 @@ class Problem:
         if self.transform is None:
             return take_rows(self.labels, rows)
         return self.transform.fit(self.y, rows).transformed(self.y[rows])
+
+    @property
+    def coded(self) -> tuple[CodedTarget, ...]:
+        """The targets that are classes."""
+        if self.classes is not None:
+            return (CodedTarget("", self.y, self.classes.tolist()),)
+        pairs = enumerate(self.tasks)
+        return tuple(
+            CodedTarget(one.name, self.y[:, j].astype(np.intp), one.classes)
+            for j, one in pairs
+            if one.classes is not None
+        )
 
     @property
     def strata(self) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,13 +140,31 @@ def strata_of(tasks: Sequence[TargetTask], y: Array) -> NDArray[np.intp]:
     return np.asarray(found)
 
 
-def absent_class(tasks: Sequence[TargetTask], y: Array, rows: Rows) -> tuple[TargetTask, Any] | None:
-    """A target and a label of it that no row of some has; `None` where there is none."""
-    for j, one in enumerate(tasks):
-        absent = np.setdiff1d(np.arange(len(one.classes or ())), y[rows, j])
-        if len(absent):
-            return one, (one.classes or ())[int(absent[0])]
-    return None
+class CodedTarget(NamedTuple):
+    """A target that is classes.
+
+    Attributes
+    ----------
+    name
+        What it is called; empty where there is no other.
+    codes
+        ``[n]``.
+    labels
+        What the codes stand for.
+    """
+
+    name: str
+    codes: NDArray[np.intp]
+    labels: Sequence[Any]
+
+    @property
+    def of(self) -> str:
+        """What is said behind a class of it."""
+        return f" of target {self.name!r}" if self.name else ""
+
+    def absent(self, rows: Rows) -> NDArray[np.intp]:
+        """The codes that no row of some has."""
+        return np.flatnonzero(np.bincount(self.codes[rows], minlength=len(self.labels)) == 0)
 
 
 def is_by_target(task: Any) -> bool:

@@ -23,6 +23,7 @@ from regsearch.models.fitting import as_decisions, decisions_of, fitted_on, resp
 STAGES = "staged_"
 UNITS = 1e-4  # relative: far more than rounding, far less than another unit
 RATES = ("learning_rate", "eta")  # what CatBoost calls it
+BOOSTERS = ("boosting_type", "boosting", "boost", "booster")  # what LightGBM and XGBoost call how they boost
 STOPS = {"early_stopping": False, "n_iter_no_change": None}  # what ends a fit by rows of its own, and off
 
 
@@ -194,6 +195,13 @@ def walked_alike(estimator: Any, params: Mapping[str, Any], parameter: str) -> d
             f"Along path={parameter!r} fewer rounds are the beginning of more, and CatBoost sets a learning_rate "
             "of its own by how many there are; give it one, or leave path out."
         )
+    for name in BOOSTERS:
+        boosting = params.get(prefix + name)
+        if "dart" in getattr(boosting, "options", (boosting,)):
+            raise InvalidInput(
+                f"Along path={parameter!r} fewer rounds are the beginning of more, and dart weighs the trees of "
+                f"earlier rounds anew; take another {prefix + name}, or leave path out."
+            )
     stops = {prefix + name: off for name, off in STOPS.items() if prefix + name in params}
     if prefix + "early_stopping" in stops:  # then the other says after how many rounds without one
         stops.pop(prefix + "n_iter_no_change", None)

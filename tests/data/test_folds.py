@@ -203,7 +203,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "class not in training": (
         lambda: make_folds(LeaveOneGroupOut(), problem(LABELS, groups=LABELS), 0),
-        "'a' is absent in fold 0",
+        "as many groups as there are folds .2., class 'a' has 1; use fewer",
     ),
     "constant in training": (
         lambda: make_folds(TimeSeriesSplit(3), problem(np.r_[np.zeros(20), Y[20:]]), 0),

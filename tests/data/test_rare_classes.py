@@ -7,14 +7,23 @@ from pathlib import Path as Folder
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import KFold, LeaveOneOut, StratifiedKFold, TimeSeriesSplit
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
 from regsearch import Choice, Estimator, InvalidInput, Linear, Path, RegSearchCV, Study
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
+from regsearch.data.rare import RareClasses
 from regsearch.export.bundle.folding import folds_like
 from regsearch.results.report.sentences import about
 
@@ -38,8 +47,51 @@ def test_rare_classes_train_in_every_fold_and_score_in_none(cv: Any, rare: str) 
     assert all(np.isin(rows, train).all() for train in folds.train)
     assert sorted(np.concatenate(folds.val)) == sorted(set(range(N)) - set(rows.tolist()))
     assert folds.rare is not None
-    assert "".join(folds.rare.rows) == rare
+    assert "".join(one.label for one in folds.rare.classes) == rare
     assert folds.weightless == isinstance(cv, LeaveOneOut)
+
+
+def test_rare_classes_of_each_of_several_targets() -> None:
+    """A row whose class is rare in one target trains everywhere and scores for none, as of one target alone; a class
+    that folds lack by chance is kept, too, and a target of which one class would be left is refused by name."""
+    other = np.where(np.arange(N) == 30, "u", np.where(np.arange(N) % 2, "v", "w"))
+    both = pd.DataFrame({"kind": Y, "size": X[:, 1], "sort": other})
+    tasks = ["multiclass", "regression", "multiclass"]
+    made = make_problem(X, both, task=tasks)
+    folds = make_folds(3, made, 0)
+    kept = [*RARE, 30]
+    assert all(np.isin(kept, train).all() for train in folds.train)
+    assert sorted(np.concatenate(folds.val)) == sorted(set(range(N)) - set(kept))
+    assert str(folds.rare) == (
+        "Classes 'c' of target 'kind' (2 rows), 'd' of target 'kind' (1 row) and 'u' of target 'sort' (1 row) are too "
+        "rare for these folds: their rows always train and never score."
+    )
+    assert folds.rare is not None
+    assert folds.rare == RareClasses.of_data(json.loads(json.dumps(folds.rare.data())))
+    for cv in (LeaveOneOut(), KFold(4, shuffle=True, random_state=1)):
+        assert all(not one.absent(train).size for one in made.coded for train in make_folds(cv, made, 0).train)
+    for seed in range(20):  # three rows that other targets spread as they like may all validate in one fold
+        few = both.assign(sort=np.where(np.isin(np.arange(N), [1, 2, 3]), "u", other))
+        pairs = make_folds(3, make_problem(X, few, task=tasks), seed).train
+        assert all({"u", "v", "w"} <= set(few["sort"].iloc[train]) for train in pairs)
+    flags = both[["size"]].assign(kind=Y, flag=np.arange(N) == 3)
+    with pytest.raises(InvalidInput, match=r"classes of target 'flag' must score.* class True has 1; use fewer"):
+        make_folds(3, make_problem(X, flags, task=["regression", "multiclass", "binary"]), 0)
+
+
+@pytest.mark.parametrize("cv", [3, GroupKFold(3), LeaveOneGroupOut()], ids=str)
+def test_a_class_of_one_group_stays_in_training(cv: Any) -> None:
+    """However many rows it has: folds that keep groups together would lack it. Folds that part groups need not."""
+    groups = np.arange(N) // 6
+    y = np.where(groups == 2, "z", np.where(np.arange(N) % 2, "a", "b"))
+    folds = make_folds(cv, make_problem(X, y, groups=groups), 0)
+    assert all("z" in y[train] and "z" not in y[val] for train, val in zip(folds.train, folds.val, strict=True))
+    assert "Class 'z' (6 rows in 1 group) is too rare" in str(folds.rare)
+    with pytest.warns(UserWarning, match="groups parameter is ignored"):
+        assert make_folds(KFold(3, shuffle=True, random_state=0), make_problem(X, y, groups=groups), 0).rare is None
+    lone = np.where(groups == 2, "z", "a")
+    with pytest.raises(InvalidInput, match=r"as many groups as there are folds .* class 'z' has 1"):
+        make_folds(cv, make_problem(X, lone, groups=groups), 0)
 
 
 def test_groups_stay_together() -> None:
@@ -74,6 +126,22 @@ def test_a_class_of_one_row_is_never_held_out() -> None:
     assert problem.test.rows + problem.rows == N
     assert set(problem.labels) == set("abcd")
     assert "d" not in problem.test.labels
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_class_is_never_held_out_whole(seed: int) -> None:
+    """Nor are the rows of one of several targets, those of a group with all of a class, or all that weigh anything."""
+    other = np.where(np.isin(np.arange(N), [7, 8]), "u", "v")
+    both = pd.DataFrame({"kind": np.arange(N) % 2, "sort": other, "size": X[:, 1]})
+    weight = np.where(np.arange(N) == 8, 0.0, 1.0)
+    made = make_problem(X, both, task=["binary", "binary", "regression"], sample_weight=weight, test=0.6, seed=seed)
+    assert "u" in made.labels["sort"].to_numpy()[made.sample_weight > 0]
+    groups = np.arange(N) // 6
+    y = np.where(groups == 2, "z", np.where(np.arange(N) % 2, "a", "b"))
+    grouped = make_problem(X, y, groups=groups, test=0.6, seed=seed)
+    assert set(grouped.labels) == set("abz")
+    assert grouped.test is not None
+    assert not set(grouped.groups) & set(grouped.test.groups)
 
 
 def test_scores_are_those_of_the_rows_that_score(tmp_path: Folder) -> None:

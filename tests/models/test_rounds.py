@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -28,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from regsearch import Estimator, Float, Int, InvalidInput, Study
+from regsearch import Choice, Estimator, Float, Int, InvalidInput, Study
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.export.bundle import load_config
@@ -207,6 +208,24 @@ def test_what_is_no_path(estimator: Any, params: Any, path: str, said: str) -> N
     """A path that cannot be walked is refused when the space is made, and says what would be one."""
     with pytest.raises(InvalidInput, match=said):
         Estimator(estimator, params, path=path)
+
+
+def test_rounds_that_change_with_later_ones_are_no_path() -> None:
+    """dart weighs earlier trees anew, so that its first rounds are not the fit with as many: it is refused, as one
+    option of a choice as well, and what else LightGBM has is walked."""
+    lightgbm = pytest.importorskip("lightgbm")
+    given = {"verbose": -1, "min_child_samples": 5, "n_jobs": 1, "random_state": 0}
+    dart = lightgbm.LGBMRegressor(boosting_type="dart", drop_rate=0.9, skip_drop=0.0, n_estimators=ROUNDS, **given)
+    alone = clone(dart).set_params(n_estimators=1).fit(X, Y).predict(X)
+    assert np.abs(dart.fit(X, Y).predict(X, num_iteration=1) - alone).max() > 0.1 * alone.std()
+    with pytest.raises(InvalidInput, match="dart weighs the trees of earlier rounds anew; take another boosting_type"):
+        Estimator(dart, {"num_leaves": Int(3, 9)}, path="n_estimators")
+    pipeline, name = make_pipeline(lightgbm.LGBMRegressor(**given)), "lgbmregressor__"
+    boosting = {f"{name}boosting_type": Choice("gbdt", "dart")}
+    with pytest.raises(InvalidInput, match=f"take another {name}boosting_type"):
+        Estimator(pipeline, boosting, path=f"{name}n_estimators")
+    forest = {"boosting_type": Choice("gbdt", "rf")}
+    assert Estimator(lightgbm.LGBMRegressor(**given), forest, path="n_estimators").axis == "n_estimators"
 
 
 def test_what_a_path_sets_is_nobody_s_choice() -> None:

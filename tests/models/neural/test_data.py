@@ -20,6 +20,7 @@ from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import techniques as t
+from regsearch.models.neural.network.data import inner_split
 from regsearch.models.neural.training.batches import batch_slices
 from regsearch.testing.nets import IMAGE, block, fold, net, problem, setup_for
 
@@ -168,17 +169,23 @@ def test_inner_split() -> None:
     assert not set(groups[where.parts["train"]]) & set(groups[where.parts["inner"]])
 
 
-def test_inner_split_of_groups_may_lose_a_class() -> None:
-    """Where no whole group of a class is left to train on, the class has no weight and training goes on."""
-    y = np.repeat([0, 1, 2], [40, 40, 6])
-    groups = np.concatenate([np.arange(80) // 2, [90, 90, 90, 91, 91, 91]])
-    made = make_problem(np.random.default_rng(0).normal(size=(86, 3)), y, groups=groups)
-    pairs = list(KFold(3, shuffle=True, random_state=0).split(made.X))
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_inner_split_leaves_a_row_of_each_class_to_train_on(grouped: bool) -> None:
+    """A class of one row, or of one group, is no reason to refuse an inner split, and is not held out whole."""
+    y = np.repeat([0, 1, 2, 3], [40, 40, 5, 1])
+    groups = np.concatenate([np.arange(80) // 2, [90, 90, 90, 91, 91], [92]])
+    made = make_problem(np.random.default_rng(0).normal(size=(86, 3)), y, groups=groups if grouped else None)
+    pairs = list(KFold(3, shuffle=True, random_state=2).split(made.X))
+    pairs = [(np.union1d(train, [81, 85]), np.setdiff1d(val, [81, 85])) for train, val in pairs]
     for seed in range(6):
         of = Setup(made, make_folds(pairs, made, 0), resolve(None, made), seed=seed)
-        config = net(class_weight="balanced", early_stopping=t.EarlyStopping(3, inner=0.5))
-        segment = block(of, [config]).advance(1)
-        assert np.isfinite(segment.weights).all()
+        for k, train in enumerate(of.folds.train):
+            left, inner = inner_split(made, train, 0.5, seed + k)
+            assert set(made.y[left]) == {0, 1, 2, 3}
+            assert sorted([*left, *inner]) == sorted(train)
+            assert not grouped or not set(groups[left]) & set(groups[inner])
+    config = net(class_weight="balanced", early_stopping=t.EarlyStopping(3, inner=0.5))
+    assert np.isfinite(block(of, [config]).advance(1).weights).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 6, 7, 8, 13, 14, 15])

@@ -19,6 +19,7 @@ from regsearch.data.fold_targets import FoldTargets
 from regsearch.data.mapped import placed
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import WHOLE
+from regsearch.data.splitting import split_in_two
 from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import ClassWeight, class_factors
@@ -375,24 +376,17 @@ def _divisor(spread: Spread) -> Array:
 
 
 def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Some rows in two, stratified by class and with whole groups where there are any.
+    """Some rows in two, stratified by class and with whole groups where there are any; no class is held out whole.
 
     Raises
     ------
     InvalidInput
         When there are too few of them.
     """
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
-
-    kind = StratifiedShuffleSplit if problem.classes is not None or problem.tasks else ShuffleSplit
-    kind = GroupShuffleSplit if problem.groups is not None else kind
-    splitter = kind(n_splits=1, test_size=share, random_state=seed % 2**32)
     try:
-        groups = None if problem.groups is None else problem.groups[rows]
-        train, inner = next(splitter.split(np.empty(len(rows)), problem.strata[rows], groups))
+        return split_in_two(problem, rows, share, seed % 2**32)
     except ValueError as error:
         raise InvalidInput(
             f"An inner part of {share:g} cannot be split off the {len(rows)} training rows of a fold: {error}; "
             "hold out another share, or none: EarlyStopping(inner=0), and no AdaptiveStrength."
         ) from error
-    return rows[np.sort(train)], rows[np.sort(inner)]
