@@ -253,6 +253,8 @@ def _same(first: NDArray[Any], rows: NDArray[Any]) -> bool:
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind == "f":
         return np.asarray(np.isnan(values))
+    if values.dtype.kind in "mM":
+        return np.asarray(np.isnat(values))
     if values.dtype.kind == "O":
         import pandas as pd
 
@@ -261,6 +263,9 @@ def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _one_per_row(values: Any, n: int, what: str) -> NDArray[Any]:
+    if np.ma.is_masked(values):
+        masked = np.ma.getmaskarray(values).sum()
+        raise InvalidInput(f"{what} must have no missing value, got {masked} masked; fill them or drop those rows.")
     array = np.asarray(values)
     if array.shape != (n,):
         raise InvalidInput(f"{what} must have one value per row of X ({n}), got the shape {array.shape}.")

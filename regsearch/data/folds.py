@@ -134,7 +134,7 @@ def runs_forward(cv: Any, n: int, y: Any = None, groups: Any = None) -> bool:
 
     One that cannot split these rows does not; `make_folds` says why it cannot.
     """
-    given = isinstance(cv, list) and bool(cv)
+    given = isinstance(cv, (list, tuple)) and bool(cv)
     if not given and (not hasattr(cv, "split") or isinstance(cv, type)):
         return False
     try:
@@ -240,7 +240,10 @@ def _check(pairs: list[tuple[Rows, Rows]], problem: Problem) -> None:
         both = np.concatenate([train, val])
         if both.min() < 0 or both.max() >= problem.rows:
             wrong = both.min() if both.min() < 0 else both.max()
-            raise InvalidInput(f"Fold {number} has the row {wrong}, X has rows 0 to {problem.rows - 1}; mend it.")
+            left = (
+                "" if problem.test is None else " without those of the test set, which folds of your own do not count"
+            )
+            raise InvalidInput(f"Fold {number} has the row {wrong}, X has rows 0 to {problem.rows - 1}{left}; mend it.")
         seen = np.zeros(problem.rows, dtype=bool)
         seen[both] = True
         if np.count_nonzero(seen) < len(both):

@@ -70,7 +70,7 @@ class Problem:
     target_names
         What each target is called, for logs and errors.
     inferred
-        Whether the task follows from y, as nobody said it.
+        Whether the task follows from y, as nobody said it; a type of categories does.
     transform
         What models are fitted to in place of y, undone in what they predict; `None` where that is y itself. Scores are
         of y all the same.
@@ -330,7 +330,8 @@ def make_problem(
     found = checked_y(y if targets is None else in_order(y, targets), n, task, counting)
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
     of = found.values, found.task, found.classes, checked_groups(groups, n), weight, score
-    problem = Problem(X, *of, target_names=found.names, inferred=task is None, tasks=found.tasks)
+    inferred = task is None and not found.categorical
+    problem = Problem(X, *of, target_names=found.names, inferred=inferred, tasks=found.tasks)
     return _with_test(problem, plain(test), ordered, seed)
 
 

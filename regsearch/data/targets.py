@@ -45,6 +45,8 @@ class Targets:
         What each target is called.
     tasks
         Of targets that have tasks of their own, each; else empty.
+    categorical
+        Whether y was of a type of categories, which says that it is labels.
     """
 
     values: NDArray[Any]
@@ -52,14 +54,15 @@ class Targets:
     classes: NDArray[Any] | None
     names: tuple[str, ...]
     tasks: tuple[TargetTask, ...] = ()
+    categorical: bool = False
 
 
-def infer_task(values: NDArray[Any]) -> Task:
-    """Regression for real numbers and for more than 20 distinct whole numbers, else classification."""
-    if values.dtype.kind == "f":
+def infer_task(values: NDArray[Any], categorical: bool = False) -> Task:
+    """Regression for real numbers and for more than 20 distinct whole numbers that are no categories, else classes."""
+    if values.dtype.kind == "f" and not categorical:
         return "regression"
     distinct = len(np.unique(values))
-    if values.dtype.kind in "iu" and distinct > FEW_CLASSES:
+    if values.dtype.kind in "iu" and distinct > FEW_CLASSES and not categorical:
         return "regression"
     return "binary" if distinct == 2 else "multiclass"
 
@@ -102,6 +105,7 @@ def checked_y(y: Any, n: int, task: Any, counting: Rows | None = None) -> Target
     if repeated:
         raise InvalidInput(f"Target names must be unique, got {repeated[0]!r} twice; rename one.")
     columns = [_checked_column(column, n, called(names, j), counting) for j, column in enumerate(columns)]
+    categorical = _categorical(y, len(columns))
     if is_by_target(task):
         listed = listed_tasks(task, names)
         if {*listed} != {"regression"} and len(listed) > 1:
@@ -109,8 +113,8 @@ def checked_y(y: Any, n: int, task: Any, counting: Rows | None = None) -> Target
         task = listed[0]
     given = _one_task(task)
     if len(columns) > 1:
-        return Targets(_quantities(columns, names, given), "regression", None, names)
-    return _single(columns[0], names, given, counting)
+        return Targets(_quantities(columns, names, given, categorical), "regression", None, names)
+    return _single(columns[0], names, given, counting, categorical[0])
 
 
 def _one_task(task: Any) -> Task | None:
@@ -124,11 +128,13 @@ def _one_task(task: Any) -> Task | None:
     return cast("Task | None", task)
 
 
-def _single(column: NDArray[Any], names: tuple[str, ...], task: Task | None, counting: Rows) -> Targets:
+def _single(
+    column: NDArray[Any], names: tuple[str, ...], task: Task | None, counting: Rows, categorical: bool
+) -> Targets:
     """What a y of one column says."""
-    if task is None:
+    if task is None and not categorical:
         _check_no_numbers(column[counting])
-    task = task or infer_task(column[counting])
+    task = task or infer_task(column[counting], categorical)
     if task == SURVIVAL:
         times = _numbers(column, "y")
         if not times.all():
@@ -137,7 +143,7 @@ def _single(column: NDArray[Any], names: tuple[str, ...], task: Task | None, cou
     if task == "regression":
         return Targets(_numbers(column, "y"), "regression", None, names)
     codes, classes = _coded(column, task, counting)
-    return Targets(codes, task, classes, names)
+    return Targets(codes, task, classes, names, categorical=categorical)
 
 
 def _mixed(columns: list[NDArray[Any]], names: tuple[str, ...], tasks: Sequence[Task], counting: Rows) -> Targets:
@@ -242,14 +248,20 @@ def _columns(y: Any) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
     return columns, names
 
 
+def _categorical(y: Any, count: int) -> list[bool]:
+    """Which columns of y are of a type of categories."""
+    dtypes = y.dtypes if is_frame(y) else [getattr(y, "dtype", None)] * count
+    return [hasattr(dtype, "categories") for dtype in dtypes]
+
+
 def _checked_column(values: NDArray[Any], n: int, what: str, counting: Rows) -> NDArray[Any]:
     if len(values) != n:
         raise InvalidInput(f"X and y must have as many rows, got {n} and {len(values)}; check how they were joined.")
-    check_finite(values, what)
     missing = is_missing(values)
     if missing.any():
         raise InvalidInput(f"{what} must have no missing value, got {missing.sum()}; drop those rows.")
     values = _as_typed(values)
+    check_finite(values, what)
     if values.dtype.kind not in "fiubUT":
         hint = HINTS.get(values.dtype.kind, "convert it: y.astype(float), or y.astype(str) of labels")
         raise InvalidInput(f"{what} must hold numbers, booleans or class labels, got {values.dtype}; {hint}.")
@@ -289,10 +301,12 @@ def _as_typed(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(str) if isinstance(values[0], str) else np.array(values.tolist())
 
 
-def _quantities(columns: list[NDArray[Any]], names: tuple[str, ...], task: Task | None) -> Array:
+def _quantities(
+    columns: list[NDArray[Any]], names: tuple[str, ...], task: Task | None, categorical: Sequence[bool]
+) -> Array:
     """``[n, t]`` of columns that are all to be regressed on."""
     for j, column in enumerate(columns):
-        found = task or infer_task(column)
+        found = task or infer_task(column, categorical[j])
         if found != "regression":
             raise InvalidInput(
                 f"A y of several columns must be a regression, {called(names, j)} is of a {found} task "

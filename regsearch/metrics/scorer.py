@@ -343,10 +343,25 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
             continue
         if np.isscalar(value) and np.isreal(value) and not np.isnan(value):
             return metric
+    _check_takes_weights(metric, problem)
     if own and _reads_more(metric, problem, rows):
         return replace(metric, needs_fit=own)
     why = f": {reason}" if reason not in ("", _MISFIT) else ""
     raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{why}. {_suggest(problem)}")
+
+
+def _check_takes_weights(metric: Metric, problem: Problem) -> None:
+    """Refuse a scorer that has failed for the weights of rows alone."""
+    if problem.score_weight is None:
+        return
+    try:
+        _fitting(metric, replace(problem, score_weight=None))
+    except InvalidInput:
+        return
+    raise InvalidInput(
+        f"The scorer {metric.name!r} takes no sample_weight, and rows weigh in scores; pass score_weight=None for "
+        "scores without weights, or take another scorer."
+    )
 
 
 def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool:

@@ -379,7 +379,7 @@ class EstimatorBackend:
         setup = self.setup
         if len(fits) < len(setup.folds):
             return np.full((len(setup.folds), steps), np.nan)
-        decisions = [fits[k].predictions for k in range(len(fits))]
+        decisions = [fits[k].told_to(metric) for k in range(len(fits))]
         return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, failures)
 
     def _predictions(self, fits: Mapping[int, FoldFit], step: int) -> Array:

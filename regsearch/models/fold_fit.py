@@ -15,7 +15,9 @@ from regsearch.data.features import take_rows
 from regsearch.data.fold_targets import FoldTargets
 from regsearch.data.problem import Problem
 from regsearch.errors import FOREIGN
-from regsearch.models.fitting import decisions_of, fitted_on, seeded, whole
+from regsearch.metrics.predictions import winners
+from regsearch.metrics.scorer import Metric
+from regsearch.models.fitting import as_decisions, decisions_of, fitted_on, seeded, whole
 from regsearch.models.rounds import walk
 
 
@@ -39,6 +41,9 @@ class FoldFit:
         Why there are none.
     failures
         What scorers raised that decide nothing, by metric: their scores are NaN.
+    labels
+        Decisions ``[n_val, 1, m]`` of the labels that are predicted, where a pooled score reads these and they are not
+        those of `predictions`, as of a classifier with a threshold of its own.
     """
 
     train: Array
@@ -46,10 +51,20 @@ class FoldFit:
     predictions: Array
     error: str = ""
     failures: dict[str, str] = field(default_factory=dict)
+    labels: Array | None = None
+
+    def told_to(self, metric: Metric) -> Array:
+        """The decisions that a pooled score is made from."""
+        return self.predictions if self.labels is None or not _reads_labels(metric) else self.labels
 
     @classmethod
     def failed(cls, why: str) -> FoldFit:
         return cls(np.empty((0, 1)), np.empty((0, 1)), np.empty((0, 1, 1)), why)
+
+
+def _reads_labels(metric: Metric) -> bool:
+    """Whether a metric is one of scikit-learn's that reads the labels that are predicted, and nothing else."""
+    return getattr(metric.scorer, "_response_method", None) == "predict"
 
 
 def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
@@ -61,17 +76,20 @@ def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold:
         try:
             estimator = seeded(config.build(), seed)
             if config.rounds is None:
-                train, val, predictions = _measured(estimator, problem, metrics, fold, kept)
+                train, val, predictions, labels = _measured(estimator, problem, metrics, fold, kept)
             else:
-                train, val, predictions = _measured_along(estimator, config.rounds, problem, metrics, fold, kept)
+                train, val, predictions, labels = _measured_along(
+                    estimator, config.rounds, problem, metrics, fold, kept
+                )
         except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
             return FoldFit.failed(f"{type(error).__name__}: {error}")
     if not np.isfinite(train[0] if metrics[0].pooled else [train[0], val[0]]).all():
         return FoldFit.failed(f"{metrics[0].name} was not finite in a fold")
-    return FoldFit(train, val, predictions, failures=failures)
+    return FoldFit(train, val, predictions, failures=failures, labels=labels)
 
 
-Measured: TypeAlias = tuple[Array, Array, Array]  # scores of training and validation rows, and decisions on the latter
+# scores of training and validation rows, decisions on the latter, and those of labels where they say something else
+Measured: TypeAlias = tuple[Array, Array, Array, Array | None]
 
 
 def _measured(estimator: Any, problem: Problem, metrics: Any, fold: tuple[Rows, Rows], kept: Sequence[Any]) -> Measured:
@@ -83,8 +101,13 @@ def _measured(estimator: Any, problem: Problem, metrics: Any, fold: tuple[Rows, 
         [metric.score(fitted, inside, of) for metric, of in zip(metrics, kept, strict=True)],
         [math.nan if m.pooled else m.score(fitted, outside, of) for m, of in zip(metrics, kept, strict=True)],
     ]
-    found = decisions_of(fitted, take_rows(problem.X, val), problem)
-    return np.array(scores[0])[:, None], np.array(scores[1])[:, None], found[:, None]
+    X = take_rows(problem.X, val)
+    found = decisions_of(fitted, X, problem)
+    labels = None
+    if problem.classes is not None and any(m.pooled and _reads_labels(m) for m in metrics):
+        said = as_decisions("predict", fitted.predict(X), problem)
+        labels = None if np.array_equal(winners(said), winners(found)) else said[:, None]
+    return np.array(scores[0])[:, None], np.array(scores[1])[:, None], found[:, None], labels
 
 
 def _measured_along(
@@ -101,4 +124,4 @@ def _measured_along(
                 for m, of in zip(metrics, kept, strict=True)
             ])  # fmt: skip
         decisions.append(said[1])
-    return np.array(scores[0]).T, np.array(scores[1]).T, np.stack(decisions, axis=1)
+    return np.array(scores[0]).T, np.array(scores[1]).T, np.stack(decisions, axis=1), None

@@ -225,6 +225,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_folds(list(KFold(3).split(X)), problem(sample_weight=np.r_[np.zeros(10), np.ones(20)]), 0),
         "needs weight, fold 0 has none in one; use",
     ),
+    "given folds of held-out rows": (
+        lambda: make_folds(list(KFold(3).split(X)), make_problem(X, Y, test=0.2), 0),
+        "the row 29, X has rows 0 to 23 without those of the test set, which folds of your own do not count; mend",
+    ),
     "one fold of weight": (
         lambda: make_folds(KFold(3), problem(sample_weight=np.r_[np.zeros(20), np.ones(10)]), 0),
         "At least two folds must validate rows of a positive weight, 1 of 3 does; shuffle the rows, or drop those",
@@ -252,6 +256,9 @@ def test_time_runs_forward_in_splitters_that_need_y_or_groups() -> None:
     assert not runs_forward(Eras(), 30, Y, eras[::-1])
     assert not runs_forward(GroupKFold(3), 30, Y, eras)
     assert not runs_forward(Eras(), 30)
+    ordered = list(TimeSeriesSplit(3).split(X))
+    assert runs_forward(ordered, 30)
+    assert runs_forward(tuple(ordered), 30)
     held = Study("eras", np.c_[Y], Y, space=Linear(), cv=Eras(), groups=eras, test=0.2, tracking=False).problem.test
     assert held is not None
     np.testing.assert_array_equal(held.y, Y[24:])

@@ -102,6 +102,26 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_problem(X, RENTS.assign(rent=pd.array([pd.NA, *range(N - 1)], dtype="Int64"))),
         "target 'rent' must have no missing value, got 1; drop",
     ),
+    "inf among objects": (
+        lambda: make_problem(X, np.array([np.inf, *Y[1:]], dtype=object)),
+        "y must be finite, got 1 infinite values; clip",
+    ),
+    "masked weights": (
+        lambda: make_problem(X, Y, sample_weight=np.ma.masked_less(np.arange(N), 2)),
+        "sample_weight must have no missing value, got 2 masked; fill",
+    ),
+    "masked groups": (
+        lambda: make_problem(X, Y, groups=np.ma.masked_less(np.arange(N), 2)),
+        "groups must have no missing value, got 2 masked; fill",
+    ),
+    "groups of no date": (
+        lambda: make_problem(X, Y, groups=np.array(["NaT"] + ["2026-01-01"] * (N - 1), dtype="M8[D]")),
+        "groups must have no missing value, got 1; give",
+    ),
+    "categories beside numbers": (
+        lambda: make_problem(X, pd.DataFrame({"rent": Y, "kind": pd.Categorical(np.arange(N) / 2)})),
+        "target 'kind' is of a multiclass task",
+    ),
     "inf in a target": (
         lambda: make_problem(X, with_value(WIDE, np.inf)),
         "target 'y1' must be finite, got 1 inf.*clip",
@@ -417,6 +437,8 @@ TARGETS: dict[str, tuple[Callable[[], Any], str]] = {
     "objects": (lambda: np.array(["u", "vv", "w"] * 8, dtype=object), "multiclass"),
     "categories": (lambda: pd.Categorical(["u", "vv", "w"] * 8), "multiclass"),
     "number categories": (lambda: pd.Series(pd.Categorical([10, 20] * 12)), "binary"),
+    "many number categories": (lambda: pd.Series(np.repeat(np.arange(25), 2)).astype("category"), "multiclass"),
+    "float categories": (lambda: pd.Series([0.0, 1.0] * 12).astype("category"), "binary"),
     "object numbers": (lambda: np.array(list(Y), dtype=object), "regression"),
 }
 
@@ -437,6 +459,9 @@ def test_task_can_be_given() -> None:
     assert make_problem(X, np.array([0, 1] * 12), task="regression").task == "regression"
     assert make_problem(X, np.array([0.0, 1.0] * 12), task="binary").classes.tolist() == [0.0, 1.0]
     assert infer_task(np.array([1, 2, 2, 3])) == "multiclass"
+    counts = pd.Series([0, 2, 5] * 8)
+    assert make_problem(X, counts).inferred
+    assert not make_problem(X, counts.astype("category")).inferred  # it says that these are labels
 
 
 def test_column_kinds() -> None:

@@ -533,9 +533,11 @@ def test_refuses_of_several_targets(scoring: Any) -> None:
 
 
 def test_weights_need_a_scorer_that_takes_them() -> None:
-    """With sample weights, a scorer without them is refused rather than used unweighted."""
-    with pytest.raises(InvalidInput, match=r"does not fit .*sample_weight"):
-        resolve(lambda estimator, X, y: 1.0, problem("regression", weights=True))
+    """With sample weights, a scorer without them is refused rather than used unweighted, and the fix is said."""
+    for one in (lambda estimator, X, y: 1.0, "neg_max_error"):
+        with pytest.raises(InvalidInput, match=r"takes no sample_weight, .*; pass score_weight=None"):
+            resolve(one, problem("regression", weights=True))
+        assert resolve(one, replace(problem("regression", weights=True), score_weight=None))
     assert resolve(near_enough, problem("regression", weights=True))[0].scorer is near_enough
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.metrics import make_scorer, mean_absolute_error
-from sklearn.model_selection import RepeatedKFold, cross_validate
+from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer, mean_absolute_error
+from sklearn.model_selection import RepeatedKFold, StratifiedKFold, cross_val_predict, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -154,6 +155,33 @@ def test_several_targets(estimator: Any, weights: bool) -> None:
         for metric in s.metrics:
             expected = metric.scorer(fitted, X[val], y.to_numpy()[val], **part(val))
             assert outcome.trajectory.curves[metric.name].val[k, 0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], ["c", "a", "b"]], ids=len)
+def test_a_pooled_score_of_labels_reads_what_is_predicted(labels: list[str]) -> None:
+    """Of a classifier that predicts other labels than the likeliest, as one with a threshold of its own does."""
+    X, codes = make_classification(90, 4, n_informative=4, n_redundant=0, n_classes=len(labels), random_state=0)
+    y = np.array(labels)[codes]
+    problem = make_problem(X, y)
+    folds = make_folds(StratifiedKFold(5), problem, 0)
+    names = ["accuracy", "f1_macro", "neg_log_loss"]
+    metrics = tuple(replace(one, pooled=True) for one in resolve(names, problem))
+    config = Estimator(Contrary(C=0.1), {"C": 0.1})
+    (outcome,) = config.backend(Setup(problem, folds, metrics)).stream([Candidate(0, config)])
+    assert outcome.state == "complete", outcome.reason
+    said = {method: cross_val_predict(Contrary(C=0.1), X, y, cv=StratifiedKFold(5), method=method)
+            for method in ("predict", "predict_proba")}  # fmt: skip
+    expected = accuracy_score(y, said["predict"]), f1_score(y, said["predict"], average="macro")
+    found = [outcome.trajectory.points(0)[name].val for name in names]
+    np.testing.assert_allclose(found, [*expected, -log_loss(y, said["predict_proba"])])
+    assert outcome.predictions is not None
+
+
+class Contrary(LogisticRegression):  # type: ignore[misc]
+    """Predicts the last of the sorted labels wherever that is not unlikely."""
+
+    def predict(self, X: Any) -> Any:
+        return np.where(self.predict_proba(X)[:, -1] > 0.2, self.classes_[-1], self.classes_[0])
 
 
 def test_an_estimator_of_one_target_says_so() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import get_scorer
 
 from regsearch import Choice, Float, InvalidInput, Loop, SearchFailed, Study
+from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Setup
 from regsearch.models.own_loop import LoopFold
 from regsearch.models.own_loop.own_state import Shared
 
@@ -216,6 +219,24 @@ def test_a_loop_that_ends_early_stays_where_it_was(tmp_path: Path) -> None:
     expected = [[-2.0 + 0.1 * min(epoch, 3, 2 + k) for epoch in range(8)] for k in range(3)]
     np.testing.assert_allclose(val, expected)
     assert results.all[1].step == 3
+
+
+def test_patience_waits_for_the_score_that_chooses() -> None:
+    """Of a score of all rows together and folds that count by size, it runs from the epoch that is chosen."""
+
+    def guesses(config: Any, fold: LoopFold) -> Iterator[Any]:
+        for _ in range(fold.epochs):
+            yield fold.score(fold.y, fold.y_val + 3 * np.random.normal(size=len(fold.y_val)))
+
+    problem = make_problem(*data())
+    folds = make_folds([(np.arange(20, 60), np.arange(20)), (np.arange(20), np.arange(20, 60))], problem, 0)
+    metrics = tuple(replace(one, pooled=True) for one in resolve("r2", problem))
+    for seed in range(8):
+        setup = Setup(problem, folds, metrics, seed=seed, fold_weights="size")
+        space = Loop(guesses, {"one": 1}, epochs=40, patience=2)
+        (outcome,) = space.backend(setup).stream([Candidate(0, space)])
+        assert outcome.state == "complete"
+        assert outcome.trajectory.steps == outcome.step + 3
 
 
 def test_patience_ends_a_trial(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ class LoopTraining:
     def _mean(self, epoch: int) -> float:
         """The mean over folds of the deciding validation score after an epoch."""
         if 0 in self._pooled:
-            return float(self._pooled[0][epoch].mean())
+            return float(self.setup.averaging.mean(self._pooled[0][epoch]))
         runs = sorted(self.runs)
         val = np.array([[self.runs[k].scores[epoch].val[0]] for k in runs])
         return float(self.setup.averaging.some(np.isin(np.arange(len(self.setup.folds)), runs)).mean(val)[0])
