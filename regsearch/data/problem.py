@@ -330,8 +330,7 @@ def make_problem(
     found = checked_y(y if targets is None else in_order(y, targets), n, task, counting)
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
     of = found.values, found.task, found.classes, checked_groups(groups, n), weight, score
-    inferred = task is None and not found.categorical
-    problem = Problem(X, *of, target_names=found.names, inferred=inferred, tasks=found.tasks)
+    problem = Problem(X, *of, target_names=found.names, inferred=found.inferred, tasks=found.tasks)
     return _with_test(problem, plain(test), ordered, seed)
 
 

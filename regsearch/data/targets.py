@@ -9,7 +9,7 @@ Shapes: n rows, t targets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -45,8 +45,8 @@ class Targets:
         What each target is called.
     tasks
         Of targets that have tasks of their own, each; else empty.
-    categorical
-        Whether y was of a type of categories, which says that it is labels.
+    inferred
+        Whether the task follows from the values of y alone: nobody said it, and they are not of a type of categories.
     """
 
     values: NDArray[Any]
@@ -54,7 +54,7 @@ class Targets:
     classes: NDArray[Any] | None
     names: tuple[str, ...]
     tasks: tuple[TargetTask, ...] = ()
-    categorical: bool = False
+    inferred: bool = False
 
 
 def infer_task(values: NDArray[Any], categorical: bool = False) -> Task:
@@ -113,8 +113,10 @@ def checked_y(y: Any, n: int, task: Any, counting: Rows | None = None) -> Target
         task = listed[0]
     given = _one_task(task)
     if len(columns) > 1:
-        return Targets(_quantities(columns, names, given, categorical), "regression", None, names)
-    return _single(columns[0], names, given, counting, categorical[0])
+        values = _quantities(columns, names, given, categorical)
+        return Targets(values, "regression", None, names, inferred=given is None)
+    found = _single(columns[0], names, given, counting, categorical[0])
+    return replace(found, inferred=given is None and not categorical[0])
 
 
 def _one_task(task: Any) -> Task | None:
@@ -143,7 +145,7 @@ def _single(
     if task == "regression":
         return Targets(_numbers(column, "y"), "regression", None, names)
     codes, classes = _coded(column, task, counting)
-    return Targets(codes, task, classes, names, categorical=categorical)
+    return Targets(codes, task, classes, names)
 
 
 def _mixed(columns: list[NDArray[Any]], names: tuple[str, ...], tasks: Sequence[Task], counting: Rows) -> Targets:
