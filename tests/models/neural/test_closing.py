@@ -28,19 +28,19 @@ def run(at: float, candidates: Sequence[Candidate], prune: bool = False) -> tupl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prune", [False, True])
-def test_a_run_has_trials_that_ended_wherever_there_is_time_for_two(prune: bool) -> None:
-    """In the time that two trials take one after the other, one of eight that begin together ends, with its scores."""
+def test_a_run_has_trials_that_ended_wherever_there_is_time_for_three(prune: bool) -> None:
+    """In the time that three trials take one after another, one of eight that begin together ends, with its scores."""
     candidates = [Candidate(i, config) for i, config in enumerate(CONFIGS)]
     whole, _ = run(1e9, candidates)
     _, alone = run(1e9, candidates[:1], prune)
-    for times in (2, 4, 8):
+    for times in (3, 5, 8):
         found, _ = run(times * alone, candidates, prune)
         ended = [one for one in found if one.state == "complete"]
         assert ended
         for one in ended:
             assert one.point.val == pytest.approx(whole[one.number].point.val, rel=1e-10)
         left = [one for one in found if one.state == "stopped"]
-        assert times > 2 or any(NO_TIME in one.reason for one in left)
+        assert times > 3 or any(NO_TIME in one.reason for one in left)
         assert all(one.state in ("complete", "stopped", "pruned") for one in found)
 
 

@@ -8,6 +8,7 @@ trial begins that could not end any more. A run that is cut off thus has used it
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from regsearch.models.deadline import Deadline
 from regsearch.models.neural.training.run import TrainingRun
 
 CERTAIN = 0.9  # of the time that is left: an epoch may take longer than those before it, and its outcome is stored
+LAST = 2  # measures, of which the quickest counts: the first epochs start processes, and any may be held up
 GROWTH = 0.6  # power of its rows that an epoch takes: between all that they share, 0, and nothing, 1
 
 
@@ -34,13 +36,12 @@ class Closing:
 
     deadline: Deadline
     folds: int
-    _epoch_s: float = math.nan  # what an epoch of so many rows took last
-    _rows: int = 0
+    _paces: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LAST))  # of an epoch of so many rows
     _shares: list[float] = field(default_factory=list)  # of its most epochs, what each complete trial took
 
     def measure(self, seconds: float, epochs: int, rows: int) -> None:
         """Take in what some epochs of all rows have taken."""
-        self._epoch_s, self._rows = seconds / epochs, rows
+        self._paces.append((seconds / epochs, rows))
 
     def count(self, run: TrainingRun) -> None:
         """Take in how soon a complete trial has ended."""
@@ -64,10 +65,10 @@ class Closing:
 
     def _within(self, epochs: float, rows: int) -> bool:
         """Whether there is time for so many epochs of so many rows; nothing is known of it before the first ones."""
-        if not self._rows or math.isinf(self.deadline.at):
+        if len(self._paces) < LAST or math.isinf(self.deadline.at):
             return True
-        seconds: float = epochs * self._epoch_s * (rows / self._rows) ** GROWTH
-        return seconds <= CERTAIN * self.deadline.left()
+        epoch_s: float = min(seconds * (rows / before) ** GROWTH for seconds, before in self._paces)
+        return epochs * epoch_s <= CERTAIN * self.deadline.left()
 
     def _place(self, run: TrainingRun) -> tuple[float, float, int]:
         """How near a trial is to its end, then how good it is."""
