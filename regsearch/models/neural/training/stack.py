@@ -190,7 +190,7 @@ class Stack:
         self.blocks.sort(key=lambda block: -len(block.rows))
         epochs = min([STRIDE, *(ahead for run in self.runs for ahead in run.marks if ahead > 0)])
         alone = "" if all(run.structure.stacks for run in self.runs) else ", net by net"
-        self.setup.notice(f"{len(self.runs)} trials in training{alone}")
+        self.setup.notice(f"{len(self.runs)} {'trial' if len(self.runs) == 1 else 'trials'} in training{alone}")
         started = self.setup.deadline.clock()
         done = self.pool.advance([block.key for block in self.blocks], epochs)
         rows = sum(len(block.rows) for block in self.blocks)
