@@ -307,8 +307,8 @@ def make_problem(
         ``[n]``: what rows weigh in scores; ``same`` as in fits, `None` for unweighted scores.
     test
         ``(X, y)`` or ``(X, y, score_weight)`` of a held-out set, or the fraction of rows to hold out: drawn at random,
-        stratified by class, whole groups together, or, when the folds are `ordered` in time, the last rows. Scores on
-        ``(X, y)`` are unweighted; a fraction of the rows keeps their weights.
+        stratified by class, whole groups together, or, when the folds are `ordered` in time, the last rows, from where
+        a group ends. Scores on ``(X, y)`` are unweighted; a fraction of the rows keeps their weights.
     targets
         The names of y's columns in the order to take them, where that is another's; see `in_order`.
     seed

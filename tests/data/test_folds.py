@@ -264,6 +264,18 @@ def test_time_runs_forward_in_splitters_that_need_y_or_groups() -> None:
     np.testing.assert_array_equal(held.y, Y[24:])
 
 
+@pytest.mark.parametrize(("share", "first"), [(0.25, 24), (0.35, 18), (0.01, 24), (0.95, 6)])
+def test_the_last_rows_are_whole_groups_where_these_follow_each_other(share: float, first: int) -> None:
+    """A held-out set of ordered rows parts no era; groups that are mixed in time are no reason to leave its order."""
+    eras = np.repeat(np.arange(5), 6)
+    made = make_problem(X, Y, groups=eras, test=share, ordered=True)
+    assert made.test is not None
+    np.testing.assert_array_equal(made.test.y, Y[first:])
+    mixed = make_problem(X, Y, groups=np.arange(N) % 4, test=share, ordered=True)
+    assert mixed.test is not None
+    assert mixed.test.rows == max(1, round(N * share))
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_refuses(case: str) -> None:
     """Folds that could not be fitted or scored are refused in one sentence with the invariant, the value, the fix."""

@@ -41,6 +41,9 @@ def frame(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"a": X[:, 0], "b": X[:, 1], **columns})
 
 
+DAYS = pd.Series(pd.date_range("2026-01-01", periods=N))
+
+
 def with_value(array: Any, value: Any) -> Any:
     changed = array.copy()
     changed.flat[1] = value
@@ -302,6 +305,18 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "test width": (lambda: make_problem(X, Y, test=(X[:, :2], Y)), r"must have the columns of X \(3\), got 2"),
     "test type": (lambda: make_problem(X, Y, test=(pd.DataFrame(X), Y)), "must have the columns of X"),
     "test names": (lambda: make_problem(frame(), Y, test=(frame().add_suffix("2"), Y)), "'a' is missing"),
+    "test flags as text": (
+        lambda: make_problem(frame(c=Y > 0), Y, test=(frame(c=(Y > 0).astype(str)), Y)),
+        "'c' is text .str. and there boolean .bool.; convert",
+    ),
+    "test numbers as text": (
+        lambda: make_problem(frame(), Y, test=(frame().astype({"b": str}), Y)),
+        "'b' is text .str. and there numeric .float64.; convert",
+    ),
+    "test dates as text": (
+        lambda: make_problem(frame(c=DAYS), Y, test=(frame(c=DAYS.astype(str)), Y)),
+        "'c' is text .* and there date",
+    ),
     "test length": (lambda: make_problem(X, Y, test=(X, Y[1:])), "as many rows in X as in y, got 24 and 23"),
     "test labels": (lambda: make_problem(X, LABELS, test=(X, ["dogs"] * N)), "classes of y, got .*'dogs'.*; drop"),
     "test codes": (lambda: make_problem(X, [0, 1] * 12, test=(X, [0.5] * N)), "classes of y, got .*0.5.*; drop"),
@@ -452,6 +467,15 @@ def test_task_is_inferred(case: str) -> None:
     assert problem.task == task
     assert (problem.classes is None) == (task == "regression")
     assert problem.labels.tolist() == np.ravel(np.asarray(y)).tolist()
+
+
+def test_a_test_set_may_have_other_types_of_the_same_kinds() -> None:
+    """Flags as 0 and 1, categories as text, whole numbers as real ones, and a column of which no value is known."""
+    known = frame(c=Y > 0, d=pd.Categorical(["u", "v"] * 12), e=np.arange(N), f=DAYS)
+    other = known.assign(c=(Y > 0).astype(int), d=["u", "v"] * 12, e=np.arange(float(N)), f=np.nan)
+    held = make_problem(known, Y, test=(other[[*"fedcba"]], Y)).test
+    assert held is not None
+    assert list(held.X.columns) == [*"abcdef"]
 
 
 def test_task_can_be_given() -> None:
