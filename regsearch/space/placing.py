@@ -94,13 +94,17 @@ class _Placing:
             self._option(empty if option is None else option, data, name, label)
             for option, label in zip(space.options, space.labels, strict=True)
         ]
+        both, own = list(zip(space.options, tried, strict=True)), digest(data)
         fits = [placing for placing in tried if not placing.misfits]
-        same = [placing for option, placing in zip(space.options, tried, strict=True) if to_data(option) == data]
-        alike = [placing for option, placing in zip(space.options, tried, strict=True) if self._alike(option, data)]
+        same = [placing for option, placing in both if digest(option) == own]
+        ranges = [placing for option, placing in both if isinstance(option, Float | Int) and not placing.misfits]
+        equal = [placing for option, placing in both if to_data(option) == data]  # a whole number to a real one
+        alike = [placing for option, placing in both if self._alike(option, data)]
         if not fits and not alike:
             self._misfit(name, data, " or ".join(map(str, space.labels)))
             return
-        found = [*same, *fits, *alike][0]  # any number lies on a path, an option that is the number says more
+        # any number lies on a path, an option that is the number says more
+        found = [*same, *ranges, *equal, *fits, *alike][0]
         self.params |= found.params
         self.misfits += found.misfits
 

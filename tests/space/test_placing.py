@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from strategies import spaces
 
 from regsearch import L1, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, Net, Path
-from regsearch.space.config import to_data
+from regsearch.space.config import digest, to_data
 from regsearch.space.placing import params_for
 from regsearch.space.sampling import fill, random_params
 
@@ -42,6 +42,7 @@ def test_what_a_space_gives_lies_in_it(space: Any, seed: int) -> None:
             Estimator(MACHINE, {"gamma": "auto"}),
         ),
         (Estimator(MACHINE, {"C": Choice(Choice(Float(0.1, 1.0), 2.0), 3.0)}), Estimator(MACHINE, {"C": 2.0})),
+        (Estimator(MACHINE, {"C": Choice(1, Float(0.1, 1.0))}), Estimator(MACHINE, {"C": 1.0})),
         (
             Estimator(MACHINE, {"class_weight": {0: 1.0, 1: Float(1.0, 20.0)}}),
             Estimator(MACHINE, {"class_weight": {0: 1.0, 1: 3.0}}),
@@ -54,7 +55,9 @@ def test_what_a_space_gives_lies_in_it(space: Any, seed: int) -> None:
 )
 def test_a_range_before_a_plain_option(space: Any, config: Any) -> None:
     """The option that holds a value is found wherever it stands among the options."""
-    assert fill(space, params_for(space, to_data(config), None, "it")) == config
+    found = fill(space, params_for(space, to_data(config), None, "it"))
+    assert found == config
+    assert digest(found) == digest(config)
 
 
 def test_what_no_option_holds() -> None:
