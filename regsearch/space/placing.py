@@ -35,7 +35,7 @@ def params_for(space: Node, data: Any, value: float | None, source: str) -> dict
     InvalidInput
         Naming everything of the config that the space does not have.
     """
-    params, misfits = placed(space, data, value)
+    params, misfits = _placed(space, data, _Placing(value, as_given=False))
     if misfits:
         raise InvalidInput(
             f"A config to try first must lie in the space, that of {source} does not: {'; '.join(misfits)}. "
@@ -45,8 +45,11 @@ def params_for(space: Node, data: Any, value: float | None, source: str) -> dict
 
 
 def placed(space: Node, data: Any, value: float | None) -> tuple[dict[str, Any], list[str]]:
-    """The same, and what of the config the space does not have, a phrase each."""
-    placing = _Placing(value)
+    """The same, and what of the config the space does not have, a phrase each; numbers stay whole where they are."""
+    return _placed(space, data, _Placing(value, as_given=True))
+
+
+def _placed(space: Node, data: Any, placing: _Placing) -> tuple[dict[str, Any], list[str]]:
     placing.walk(space, data, "")
     names = parameter_names(space).leaves
     return {names[way]: found for way, found in placing.params.items()}, placing.misfits
@@ -55,8 +58,8 @@ def placed(space: Node, data: Any, value: float | None) -> tuple[dict[str, Any],
 class _Placing:
     """What was found so far on the way down a space and a config."""
 
-    def __init__(self, value: float | None) -> None:
-        self.value = value
+    def __init__(self, value: float | None, as_given: bool) -> None:
+        self.value, self.as_given = value, as_given
         self.params: dict[str, Any] = {}
         self.misfits: list[str] = []
 
@@ -110,7 +113,7 @@ class _Placing:
 
     def _option(self, option: Any, data: Any, name: str, label: Any) -> _Placing:
         """What was found on the way down one option."""
-        placing = _Placing(self.value)
+        placing = _Placing(self.value, self.as_given)
         placing.params[name] = label
         placing.walk(option, data, f"{name}.{label}")
         return placing
@@ -129,7 +132,7 @@ class _Placing:
         if isinstance(number, bool) or not isinstance(number, kind) or not space.low <= number <= space.high:
             self._misfit(name, number, f"{space.low:g} to {space.high:g}")
             return
-        self.params[name] = number
+        self.params[name] = number if self.as_given or isinstance(space, Int) else float(number)
 
     def _inside(
         self, space: Mapping[str, Any], data: Any, name: str, tag: Mapping[str, Any], empty: Mapping[str, Any] = EMPTY

@@ -9,7 +9,8 @@ distribution gives the *config*: the same tree, the same classes.
 `fill`            distributions replaced by stored parameters
 `default`         distributions at their usual values
 `random_params`   parameters of a config drawn at random
-`size`            the number of distinct configs, `None` when not finite
+`size`            the number of configs, `None` when not finite; those that two options have count twice
+`distinct`        the number of different ones
 ================  ===============================================================
 
 `regsearch.space.starts` has the configs that a search begins with, `regsearch.space.params` the config as one flat row
@@ -21,6 +22,7 @@ is the dotted way to the leaf, of which the label of the option is part (``penal
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -28,11 +30,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import said
 from regsearch.numeric import is_own
+from regsearch.space.config import digest
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.path import Path
 from regsearch.space.suggests import Suggests
-from regsearch.space.tree import Choice, Leaf, Node
+from regsearch.space.tree import Choice, Int, Leaf, Node
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,6 +138,30 @@ def size(value: Any) -> int | None:
         counts = [size(child) for child in value.values()]
         return None if None in counts else math.prod(count for count in counts if count is not None)
     return 1
+
+
+def distinct(space: Node, most: int) -> int | None:
+    """The number of configs of a space that differ; where it has more than `most`, or leaves of one's own, its size."""
+    count, known = size(space), all(type(leaf) in (Int, Choice, Path) for leaf in leaves(space))
+    return len(set(map(digest, _every(space)))) if known and count is not None and count <= most else count
+
+
+def _every(value: Any) -> Iterator[Any]:
+    """Every config of a finite space; one that two options have comes twice."""
+    if isinstance(value, Choice):
+        for option in value.options:
+            yield from _every(option)
+    elif isinstance(value, Int):
+        yield from range(value.low, value.high + 1)
+    elif isinstance(value, Node) and value.chosen:
+        yield from _every(getattr(value, value.chosen))
+    elif isinstance(value, Mapping) or (isinstance(value, Node) and not isinstance(value, Leaf)):
+        fields = value.fields() if isinstance(value, Node) else value
+        for found in itertools.product(*map(_every, fields.values())):
+            config = dict(zip(fields, found, strict=True))
+            yield value.replace(**config) if isinstance(value, Node) else config
+    else:
+        yield value
 
 
 def leaves(space: Any) -> Sequence[Leaf]:

@@ -23,7 +23,7 @@ from regsearch.models.path import Trajectory
 from regsearch.parallel.shipping import Unshippable
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames, parameter_names
-from regsearch.space.sampling import fill, sample, size
+from regsearch.space.sampling import distinct, fill, sample, size
 from regsearch.space.starts import initial_params, reference_params
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
@@ -36,6 +36,7 @@ from regsearch.study.proposals.sampler import DefaultSampler
 if TYPE_CHECKING:
     import optuna
 
+COUNTABLE = 1000  # configs of which it is seen which are the same
 FAILURES = 5  # this many failed trials and none complete: the next ones would fail alike
 
 
@@ -83,6 +84,7 @@ class SearchLoop:
     stopped: str = ""
     _repeats: list[Outcome] = field(default_factory=list)  # outcomes of configs that need no fit
     _again: dict[int, Trial] = field(default_factory=dict)  # finished ones of which what was kept cannot be read
+    _is_counted: bool = False  # whether `_size` is of different configs
     _suspects: set[int] = field(default_factory=set)  # numbers of those in flight when a process died, and still queued
 
     def __post_init__(self) -> None:
@@ -101,11 +103,11 @@ class SearchLoop:
         """
         try:
             self._restore()
-            self.history.begin()
             self._score_best_on_test()
             for pruned in {trial.state == "pruned" for trial in self._again.values()}:
                 setup = replace(self.setup, prune=self.setup.prune and pruned)  # what was complete will be
                 self._stream(setup, self._damaged(pruned))
+            self.history.begin()
             if self._suspects and self.isolated is not None:
                 self._isolate(limits, self.isolated)
             self._stream(self.setup, self._candidates(limits))
@@ -144,6 +146,7 @@ class SearchLoop:
             if trial.number in self.damaged:
                 self._again[trial.number] = trial
             elif trial.config is not None and trial.state != OUTSIDE:
+                self._note_tried(trial.role, trial.key)
                 self.history.add(trial)
         self._enqueue()
 
@@ -193,8 +196,7 @@ class SearchLoop:
         while not self._limit(limits):
             candidate = self._ask()
             key = digest(candidate.config)
-            if candidate.role != REFERENCE:
-                self.history.note_tried(key)
+            self._note_tried(candidate.role, key)
             twin = self.history.evaluated(key)
             if twin is None:
                 yield candidate
@@ -237,6 +239,14 @@ class SearchLoop:
     @cached_property
     def _size(self) -> int | None:
         return size(self.space)
+
+    def _note_tried(self, role: str, key: str) -> None:
+        """Take note of a config that has a trial; where it has had one before, two options may have the same."""
+        if role == REFERENCE:
+            return
+        if self.history.was_tried(key) and not self._is_counted:
+            self._size, self._is_counted = distinct(self.space, COUNTABLE), True
+        self.history.note_tried(key)
 
     def _ask(self) -> Candidate:
         with self.study.failures("written"), self.study.together():

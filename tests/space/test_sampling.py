@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from regsearch.space.domains import Between, Family, PathField
 from regsearch.space.fields import public_name
 from regsearch.space.path import Path
 from regsearch.space.registry import kind, registered
-from regsearch.space.sampling import check_searched, default, fill, leaves, sample, size
+from regsearch.space.sampling import check_searched, default, distinct, fill, leaves, sample, size
 from regsearch.space.starts import initial_params
 from regsearch.space.tree import Leaf, Node, label, number, tunable
 
@@ -211,12 +212,16 @@ def test_size() -> None:
 
 @given(space=st.builds(Bag, LEAVES["choice"] | st.builds(Int, st.just(0), st.integers(1, 5)), LEAVES["choice"]))
 def test_size_counts_configs(space: Bag) -> None:
-    """A finite size is the number of configs that can be listed."""
+    """A finite size is the number of configs that can be listed, those that differ are counted by what they are."""
     counts = [
         list(range(leaf.low, leaf.high + 1)) if isinstance(leaf, Int) else list(leaf.options)
         for leaf in (space.left, space.right_)
     ]
     assert size(space) == len(counts[0]) * len(counts[1])
+    assert distinct(space, 1000) == len({digest(Bag(*both)) for both in itertools.product(*counts)})
+    twice = Choice(one=space, other=space, third=Choice(space))
+    assert (size(twice), distinct(Bag(twice), 1000)) == (3 * size(space), distinct(space, 1000))
+    assert distinct(Bag(twice), 1) == 3 * size(space)
 
 
 def test_leaves_lists_all() -> None:

@@ -100,7 +100,12 @@ def test_damaged_trials_are_run_again_under_their_numbers(made: Path, tmp_path: 
     for trial in whole.complete:
         np.testing.assert_array_equal(results.trajectory(trial.number).axis, whole.trajectory(trial.number).axis)
         np.testing.assert_array_equal(results.decisions(trial.number), whole.decisions(trial.number))
-    assert outcomes(one.run(TRIALS + 2, quiet=True))[:TRIALS] == outcomes(whole)
+    for number in hurt:
+        (one.store.folder / trial_file(number)).write_bytes(b"")
+    with pytest.warns(RuntimeWarning, match="is empty: it is run again"):
+        more = one.run(TRIALS + 2, patience=2, quiet=True)
+    assert outcomes(more)[:TRIALS] == outcomes(whole)
+    assert len(more.all) == TRIALS + 2, "those that are run again are no new ones without a better score"
 
 
 def test_arrays_that_lie_elsewhere_are_not_damaged(made: Path, tmp_path: Path) -> None:

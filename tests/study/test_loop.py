@@ -196,6 +196,7 @@ def test_patience(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (Linear(penalty=Choice("l1", "l2"), scale=Choice("standard", "minmax", "none")), 6),
         (Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0), "fit_intercept": Choice(True, False)}), 6),
         (Estimator(DecisionTreeRegressor(), {"max_depth": Int(1, 4)}), 4),
+        (Estimator(DecisionTreeRegressor(), {"max_depth": Choice(low=Int(1, 3), high=Int(2, 4))}), 4),
     ],
 )
 def test_finite_spaces_end(tmp_path: Path, space: Any, configs: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,6 +122,13 @@ def test_a_row_of_results_is_its_config(tmp_path: Path) -> None:
         assert [digest(fill(as_space(space), params)) for params in found] == list(expected)
 
 
+def test_a_whole_number_is_the_real_one_of_a_range() -> None:
+    """One config is tried once, whether its numbers are whole or real, and however it is given."""
+    space = Estimator(Ridge(), {"alpha": Float(0.1, 10.0)})
+    given = [{"alpha": 2}, {"alpha": 2.0}, Estimator(Ridge(), {"alpha": 2}), Estimator(Ridge(), {"alpha": 2.0})]
+    assert first_params([("it", one) for one in given], space) == [{"alpha": 2.0}]
+
+
 class Named(Ridge):  # type: ignore[misc]
     """A ridge with parameters that are called like what a dict may have else."""
 
