@@ -52,7 +52,7 @@ class MadeUp:
             if pruned:
                 val[1:] = np.nan
             else:
-                rungs.add(candidate.number, val[:, 0])
+                rungs.end(candidate.number, val[:, 0])
             name = self.setup.metrics[0].name
             trajectory = Trajectory(np.array([config.lambda_]), {name: Curves(val, val)}, np.full(val.shape, 2.0))
             yield Outcome(candidate, "pruned" if pruned else "complete", trajectory)
