@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from regsearch.data.fold_targets import check_transform
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
+from regsearch.export.bundle import schema
 from regsearch.export.bundle.card import FLATTERS
 from regsearch.export.bundle.column import plain
 from regsearch.export.bundle.files import MEMBERS, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of
-from regsearch.export.bundle.schema import Form
+from regsearch.export.bundle.schema import Form, listed
 from regsearch.export.bundle.settings import evaluate, settings_of
 from regsearch.export.ensembles import ParcelOfMembers, score_of_mean, write_ensemble
 from regsearch.export.write import Parcel, check_target, on_targets, score, transformed, translated, what_lacks, write
@@ -102,7 +103,7 @@ def retrain(
     """Refit the config of a bundle on new data, and compare score and gap with the old.
 
     Of an ensemble every member is, and the weights stay; it has no train score, and so no gap. A column that has no
-    value in the new data is no error; `Retrained.notes` names it.
+    value in the new data, that is missing, new or of another kind is no error; `Retrained.notes` names it.
 
     Parameters
     ----------
@@ -215,11 +216,13 @@ def _searched(made: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _notes(problem: Problem, old: Mapping[str, Any]) -> list[str]:
-    """What the score owes to the search, and columns that the model can learn nothing from."""
-    empty = ", ".join(_empty(problem))
+def _notes(problem: Problem, bundle: Bundle) -> list[str]:
+    """What the score owes to the search, and columns that are others, or that the model can learn nothing from."""
+    empty, old = ", ".join(_empty(problem)), bundle.provenance
+    changed = "; ".join(_changed(form_of(bundle), schema.form_of(problem)))
     return [
         _origin(problem, old),
+        *([f"Warning: the columns are not those of the old bundle: {changed}."] if changed else []),
         *_weighing(problem, bool(old["score"].get("weighted"))),
         *([f"Warning: without any value, so nothing was learned from: {empty}."] if empty else []),
     ]
@@ -236,6 +239,19 @@ def _origin(problem: Problem, old: Mapping[str, Any]) -> str:
         "By their fingerprint these are not the data that the config was searched on. Where no row is the same, the "
         "score owes nothing to the choice; as far as some are, it still flatters."
     )
+
+
+def _changed(was: Form, now: Form) -> Iterator[str]:
+    """What of the rows of a new bundle is not as in the old one; columns may be in another order."""
+    if was.rows != now.rows or (was.rows != "frame" and was.shape != now.shape):
+        yield f"rows are now of the kind {now.rows} and the shape {now.shape}, and were {was.rows} and {was.shape}"
+        return
+    before, after = ({one.name: one.kind for one in form.columns} for form in (was, now))
+    if absent := [name for name in before if name not in after]:
+        yield f"without {listed(absent)}"
+    if new := [name for name in after if name not in before]:
+        yield f"with {listed(new)}"
+    yield from (f"{k!r} is {after[k]}, and was {before[k]}" for k in after if before.get(k, after[k]) != after[k])
 
 
 def _weighing(problem: Problem, before: bool) -> list[str]:
@@ -272,7 +288,7 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
             "translated": translated(path["axis"], path["value"], problem.rows),
             "config": to_data(outcome.candidate.config),
         },
-        "retrained": _before(problem, old),
+        "retrained": _before(problem, bundle),
     }  # fmt: skip
 
 
@@ -285,7 +301,7 @@ def _of_members(bundle: Bundle, setup: Setup, outcomes: Sequence[Outcome]) -> di
         **_origin_of(setup),
         "score": score(setup.metrics[0].name, point, {})
         | {"weighted": setup.problem.score_weight is not None, "pooled": setup.metrics[0].pooled},
-        "retrained": _before(setup.problem, old),
+        "retrained": _before(setup.problem, bundle),
     }
 
 
@@ -303,10 +319,10 @@ def _origin_of(setup: Setup) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _before(problem: Problem, old: Mapping[str, Any]) -> dict[str, Any]:
+def _before(problem: Problem, bundle: Bundle) -> dict[str, Any]:
     """What the old bundle says of its data and score, and what a reader of the new score must know."""
-    kept = {name: old[name] for name in ("exported", "data", "folds", "score")}
-    return kept | {"searched": _searched(old), "notes": _notes(problem, old)}
+    kept = {name: bundle.provenance[name] for name in ("exported", "data", "folds", "score")}
+    return kept | {"searched": _searched(bundle.provenance), "notes": _notes(problem, bundle)}
 
 
 def _known(figure: float | None) -> float:

@@ -11,7 +11,8 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 from typing import NamedTuple
 
 from mlflow import MlflowClient
@@ -27,7 +28,6 @@ from regsearch.mirror.records import (
     Dataset,
     Ready,
     Scalar,
-    Series,
     StudyRecord,
     SummaryRecord,
     TrialRecord,
@@ -141,7 +141,7 @@ class StudyStore:
         self._begun[trial.number] = run_id
         self._client.log_batch(
             run_id,
-            metrics=[*_scalars(trial.metrics, trial.end_ms), *_points(trial.series, trial.end_ms)],
+            metrics=_metrics(trial, trial.end_ms),
             params=_params(trial.params),
         )
         self._client.set_terminated(run_id, RUN_STATUS[trial.state], trial.end_ms)
@@ -161,10 +161,9 @@ class StudyStore:
         """
         parent = self._client.get_run(self._parent)
         # The study's start, not its end, dates the series: a resumed study then repeats the same rows.
-        series = _points(summary.series, parent.info.start_time)
-        tags = {**summary.tags, **self._note(summary.note)}
+        metrics = _metrics(summary, parent.info.start_time)
         self._client.log_batch(
-            self._parent, metrics=[*_scalars(summary.metrics, summary.end_ms), *series], tags=_run_tags(tags)
+            self._parent, metrics=metrics, tags=_run_tags({**summary.tags, **self._note(summary.note)})
         )
         missing = list(self._copy_artifacts(summary))
         self._client.set_terminated(self._parent, RUN_STATUS[summary.status], summary.end_ms)
@@ -283,7 +282,7 @@ class StudyStore:
         absent += [key for key, one in trial.series.items() if not all(map(math.isfinite, one.values))]
         if absent:
             tags[NON_FINITE] = ", ".join(absent)
-        return {_key(key): _cut(value, MAX_TAG) for key, value in tags.items()}
+        return {tag.key: tag.value for tag in _run_tags(tags)}
 
     def _search(self, tags: Mapping[str, str]) -> Iterator[Run]:
         """Yield the experiment's runs that carry all these tags, page by page."""
@@ -298,8 +297,25 @@ class StudyStore:
 
 
 def _key(key: str) -> str:
-    """Return the key with the characters that MLflow refuses replaced."""
-    return _UNSAFE_KEY.sub("_", key)[:MAX_KEY]
+    """Return the key with what MLflow refuses replaced: characters, and parts of a path that lead elsewhere."""
+    parts = _UNSAFE_KEY.sub("_", key)[:MAX_KEY].split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)[:MAX_KEY]
+
+
+def _keys(names: Iterable[str]) -> dict[str, str]:
+    """Return the key of each name: where two would be one, so that MLflow mixed their values, the later has a number.
+
+    Those that stay as they are come first, whatever their place.
+    """
+    given = [*names]
+    found = {name: name for name in given if _key(name) == name}
+    taken = {*found}
+    for name in (one for one in given if one not in found):
+        key = _key(name)
+        numbered = (f"{key[: MAX_KEY - 6]}_{n}" for n in count(2))
+        found[name] = next(one for one in chain([key], numbered) if one not in taken)
+        taken.add(found[name])
+    return found
 
 
 def _cut(value: object, limit: int) -> str:
@@ -308,27 +324,22 @@ def _cut(value: object, limit: int) -> str:
 
 
 def _params(params: Mapping[str, Scalar]) -> list[Param]:
-    return [Param(_key(key), _cut(value, MAX_PARAM)) for key, value in params.items()]
+    keys = _keys(params)
+    return [Param(keys[name], _cut(value, MAX_PARAM)) for name, value in params.items()]
 
 
 def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(_key(key), _cut(value, MAX_TAG)) for key, value in tags.items()]
+    keys = _keys(tags)
+    return [RunTag(keys[name], _cut(value, MAX_TAG)) for name, value in tags.items()]
 
 
-def _scalars(metrics: Mapping[str, float], time_ms: int) -> Iterator[Metric]:
-    """Yield the finite metrics, at step 0."""
-    for key, value in metrics.items():
-        if math.isfinite(value):
-            yield Metric(_key(key), value, time_ms, 0)
-
-
-def _points(series: Mapping[str, Series], time_ms: int) -> Iterator[Metric]:
-    """Yield the finite points of every series."""
-    for key, one in series.items():
-        name = _key(key)
-        for step, value in zip(one.steps, one.values, strict=True):
-            if math.isfinite(value):
-                yield Metric(name, value, time_ms, step)
+def _metrics(record: TrialRecord | SummaryRecord, series_ms: int) -> list[Metric]:
+    """Return the finite metrics of a record, at step 0, and the finite points of its series, which have that time."""
+    keys = _keys([*record.metrics, *record.series])
+    found = [(name, value, record.end_ms, 0) for name, value in record.metrics.items()]
+    for name, one in record.series.items():
+        found += [(name, value, series_ms, step) for step, value in zip(one.steps, one.values, strict=True)]
+    return [Metric(keys[name], value, ms, step) for name, value, ms, step in found if math.isfinite(value)]
 
 
 def _dataset_input(dataset: Dataset) -> DatasetInput:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from samples import regression, study
 from sklearn.linear_model import Ridge
@@ -116,6 +117,23 @@ def test_a_column_without_values(bundle: Path, tmp_path: Path) -> None:
     found = retrain(bundle, X, y, tmp_path / "new")
     assert found.notes[1] == "Warning: without any value, so nothing was learned from: x4."
     assert found.notes[1] in (found.folder / "README.md").read_text()
+
+
+def test_other_columns_are_named(bundle: Path, tmp_path: Path) -> None:
+    """Columns that are missing, new or of another kind are named, by what is returned and on the card."""
+    X, y = regression()
+    table = pd.DataFrame(X[:, :3], columns=list("abc"))
+    one = study(tmp_path, data=(table, y), space=Linear("l2"))
+    one.run(1, quiet=True)
+    old = one.export(tmp_path / "old")
+    coarse = table.assign(a=np.where(table["a"] > 0, "up", "down")).astype({"a": "category"})
+    found = retrain(old, coarse[["c", "a"]].assign(id=np.arange(len(y))), y, tmp_path / "new")
+    which = "without 'b'; with 'id'; 'a' is category, and was numeric."
+    said = f"Warning: the columns are not those of the old bundle: {which}"
+    assert said in found.notes
+    assert said in (found.folder / "README.md").read_text()
+    assert "shape (5,)" in " ".join(retrain(bundle, X[:, :5], y, tmp_path / "array").notes)
+    assert not any("columns" in note for note in retrain(old, table[["c", "b", "a"]], y, tmp_path / "order").notes)
 
 
 @pytest.mark.slow

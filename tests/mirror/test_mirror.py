@@ -223,8 +223,14 @@ def odd(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple
         mirror.send(trial(0, metrics=values, series={"path/val": Series((1, 2, 3), (2.0, math.nan, 1.0))}))
         mirror.send(trial(1, params={"layers[0]": "x" * 9000, **many}, tags={"reason": "y" * 9000}))
         mirror.send(trial(2, series={f"path/{n}": Series(tuple(range(1, 51)), tuple(range(50))) for n in range(25)}))
-        mirror.send(trial(3, metrics={"../up": 1.0}))
-        mirror.send(trial(4))
+        mirror.send(trial(3, end_ms=-1))
+        mirror.send(
+            trial(
+                4,
+                series={},
+                metrics={"../up": 1.0, "a//b": 2.0, "/lead": 3.0, "F1 (x)": 4.0, "F1 [x]": 5.0, "F1 _x_": 6.0},
+            )
+        )
         return store, mirror.drain(PATIENCE_S)
 
 
@@ -245,11 +251,24 @@ def test_limits_of_mlflow_are_met(odd: tuple[Store, Status]) -> None:
     assert len(history(store, 2)["path/24"]) == 50
 
 
+def test_names_that_mlflow_refuses_lose_nothing(odd: tuple[Store, Status]) -> None:
+    """Whatever a scorer is called, its figure is there, and figures whose names come out alike are not mixed."""
+    found = {name: [value for _, value in rows] for name, rows in history(odd[0], 4).items()}
+    assert found == {
+        "_/up": [1.0],
+        "a/_/b": [2.0],
+        "_/lead": [3.0],
+        "F1 _x__2": [4.0],
+        "F1 _x__3": [5.0],
+        "F1 _x_": [6.0],
+    }
+
+
 def test_a_refused_trial_does_not_stop_the_others(odd: tuple[Store, Status]) -> None:
     """A record that MLflow rejects is counted and explained; the next one is written."""
     store, status = odd
     assert (status.mirrored, status.failed) == (4, 1)
-    assert "../up" in status.reason
+    assert "timestamp" in status.reason
     assert store.trials()[4].info.status == "FINISHED"
 
 
