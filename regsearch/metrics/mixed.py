@@ -33,7 +33,7 @@ def d2_log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
     """``[S]``: the share of the log loss of the classes' shares that is explained."""
     shares = np.bincount(y, weights)
     shares = shares[shares > 0]
-    null = -(shares @ np.log(shares))
+    null = -(shares @ np.log(shares)) if len(shares) > 1 else 0.0  # a share of 1 is one only to rounding
     with np.errstate(divide="ignore", invalid="ignore"):  # one class on a few rows: no finite score
         return np.asarray(1 + KERNELS["neg_log_loss"](y, decision, weights) / null)
 

@@ -22,6 +22,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import Metric, resolve
 from regsearch.metrics.statistics import difference_se, scores_without
 from regsearch.results.bias import corrected, overtuning
+from regsearch.results.bias.bootstrap import _interval
 from regsearch.results.bias.choosing import by_scorer, method_of
 from regsearch.results.bias.resampling import Resampling
 from regsearch.results.results import Results, load_results
@@ -593,3 +594,11 @@ def test_the_correction_knows_any_unit(tmp_path: Path, offset: float, unit: floa
     assert usual.optimism > 0
     assert other.optimism == pytest.approx(usual.optimism * unit**2, rel=0.02)
     assert other.score == pytest.approx(usual.score and usual.score * unit**2, rel=1e-3)
+
+
+def test_scores_without_bounds_have_an_interval() -> None:
+    """Where resamples score by amounts without measure, the interval is as wide and no overflow."""
+    scores = np.array([-1e9, -1e3, -1.0, 0.9])
+    low, high = _interval(0.99, scores, scores * 2, resolve("r2", make_problem(*regression()))[0], 60)
+    assert low < -1e8
+    assert high == 1.0

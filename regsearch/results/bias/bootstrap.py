@@ -61,6 +61,7 @@ from regsearch.results.stored_study import Scoring, StoredStudy
 RESAMPLES = 1000
 LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
 LEVEL = 0.95
+LARGEST = 100.0  # of what a ratio of losses is the exponential of: beyond, it says nothing and soon overflows
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,10 @@ def _interval(score: float, usual: Array, outside: Array, metric: Metric, units:
     perfect = math.inf if metric.perfect is None else metric.perfect
     loss, usual_loss = perfect - score, perfect - float(usual.mean())
     if math.isfinite(perfect) and not metric.counts and min(loss, usual_loss) > 0:
-        factor = math.exp(times * math.sqrt(rows / usual_loss**2 + choices / loss**2))
-        return perfect - loss * factor, perfect - loss / factor
+        share = math.sqrt(rows / usual_loss**2 + choices / loss**2)
+        if times * share < LARGEST:
+            factor = math.exp(times * share)
+            return perfect - loss * factor, perfect - loss / factor
     half = times * math.sqrt(rows + choices)
     return score - half, min(score + half, perfect)
 

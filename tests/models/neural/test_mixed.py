@@ -21,6 +21,7 @@ from regsearch.export.code import code
 from regsearch.export.retrain import retrain
 from regsearch.export.serving.onnx import to_onnx
 from regsearch.metrics.by_target import of_target
+from regsearch.metrics.mixed import d2_log_loss
 from regsearch.metrics.predictions import fixed_prediction
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate
@@ -227,6 +228,13 @@ def test_columns_of_y_are_read_by_their_names() -> None:
         metric.scorer(fitted, of.X, y.rename(columns={9: "other"}))
     lacking = np.flatnonzero(made.y[:, 2] != 1)
     assert np.isfinite(metric.along(made, lacking, said[lacking, None])).all()
+
+
+@pytest.mark.parametrize("rows", range(1, 40))
+def test_one_class_explains_nothing(rows: int) -> None:
+    """Rows of one class have no share that is explained, however their weights are rounded."""
+    weights = np.full(rows, 1 / rows)
+    assert not np.isfinite(d2_log_loss(np.ones(rows, dtype=int), np.full((rows, 1, 1), 0.3), weights)).any()
 
 
 @pytest.mark.slow
