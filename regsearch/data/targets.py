@@ -359,6 +359,12 @@ def _is_number(text: str) -> bool:
 
 def _classes(values: NDArray[Any], task: Task) -> NDArray[Any]:
     classes = np.unique(values)
+    parts = classes[classes != np.rint(classes)].tolist() if classes.dtype.kind == "f" else []
+    if parts:
+        raise InvalidInput(
+            f"Classes that are numbers must be whole, as scikit-learn takes others for quantities, got {parts[0]!r}; "
+            "name them, y.astype(str), or pass task='regression'."
+        )
     if task == "binary" and len(classes) != 2:
         raise InvalidInput(f"A binary task needs two classes, got {len(classes)}; use task='multiclass'.")
     if task == "multiclass" and len(classes) < 3:

@@ -173,6 +173,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_folds(5, make_problem(X, [0] * 18 + [1] * 4 + [2] * 2), 0),
         r"class 2 has 2; use fewer folds, .*\. The 3 whole numbers of y count as classes; pass task='regression' if",
     ),
+    "classes that are no whole numbers": (
+        lambda: make_problem(X, pd.Series([0.0, 1.5] * 12).astype("category")),
+        r"must be whole, .* got 1.5; name them, y.astype\(str\)",
+    ),
     "count that a fold lacks": (
         lambda: make_folds(TimeSeriesSplit(3), make_problem(X, [0, 1] * 10 + [0, 1, 2, 3]), 0),
         "2 is absent in fold 0; use .*; pass task='regression'",
