@@ -95,7 +95,7 @@ class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         import pandas as pd
 
         if self.format is None:
-            return values
+            return self._typed(values)
         dates = pd.to_datetime(values.astype(object), format=self.format, errors="coerce")
         wrong = values[dates.isna() & values.notna()]
         if len(wrong):
@@ -103,6 +103,19 @@ class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"The column {values.name!r} must hold dates as {self.format}, got {wrong.iloc[0]!r:.40}; write it so."
             )
         return dates
+
+    def _typed(self, values: pd.Series[Any]) -> pd.Series[Any]:
+        """Dates as they are; days of Python or Arrow, as databases give them, as pandas has them."""
+        import pandas as pd
+
+        if str(values.dtype).startswith(("datetime64", "timestamp")):
+            return values
+        known = values.dropna()
+        if len(known) and pd.api.types.infer_dtype(known) not in ("date", "datetime", "datetime64"):
+            raise InvalidInput(
+                f"The column {values.name!r} must hold dates, got {known.iloc[0]!r:.40}; read it with pd.to_datetime."
+            )
+        return pd.to_datetime(values.astype(object).where(values.notna(), None))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         parts = (*DATE_PARTS, *(["hour"] * self.hours))

@@ -14,6 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from regsearch import InvalidInput, Linear, Study, column_transformer, load, spaces
 from regsearch import Path as LambdaPath
 from regsearch.data.column_roles import column_roles, said_of
+from regsearch.data.column_steps import DateParts
 from regsearch.export.bundle.files import open_bundle
 from regsearch.export.bundle.loading import form_of
 from regsearch.export.bundle.tables import read_table
@@ -130,6 +131,25 @@ def test_a_csv_file_goes_from_ten_lines_to_a_bundle_that_serves_raw_rows(tmp_pat
     assert np.isfinite(model.predict(data[0].head(1).assign(town="Oslo", notes=None, built=None))).all()
     with pytest.raises(InvalidInput, match=r"'built' must hold dates as %d/%m/%Y, got '1990-01-13'"):
         model.predict(data[0].head(1).assign(built="1990-01-13"))
+
+
+def test_rows_to_predict_have_dates_of_any_type() -> None:
+    """Days of Python or Arrow are those that pandas has, with holes, in one row and where none is known."""
+    days = X["sold"].dt.normalize().rename("day")
+    expected = DateParts().fit(days.to_frame()).transform(days.to_frame())
+    holes = days.astype(object).map(lambda day: day.date()).where(np.arange(N) != 1, None)
+    of_arrow = days.astype("date32[pyarrow]")
+    for one in (holes, of_arrow, days.dt.tz_localize("UTC"), days.astype("timestamp[us][pyarrow]")):
+        step = DateParts().fit(one.to_frame())
+        known = one.notna().to_numpy()
+        found = step.transform(one.to_frame())
+        np.testing.assert_array_equal(found[known], expected[known])
+        assert np.isnan(found[~known]).all()
+        np.testing.assert_array_equal(step.transform(one.iloc[[0]].to_frame()), expected[[0]])
+    assert np.isnan(DateParts().fit_transform(holes.iloc[[1]].to_frame())).all()
+    assert np.isnan(DateParts().fit_transform(pd.DataFrame({"day": [np.nan, np.nan]}))).all()
+    with pytest.raises(InvalidInput, match="'day' must hold dates, got '2024-01-30'; read it with"):
+        DateParts().fit_transform(days.dt.strftime("%Y-%m-%d").to_frame())
 
 
 def test_what_is_prepared_otherwise_stays_so(tmp_path: Path) -> None:
