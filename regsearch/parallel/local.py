@@ -239,7 +239,8 @@ class Processes:
     def interrupt(self) -> None:
         for worker in self._running.values():
             if worker.process:
-                os.kill(worker.process, signal.SIGINT)
+                with suppress(ProcessLookupError):  # it has died, as its next message says
+                    os.kill(worker.process, signal.SIGINT)
 
     def kill(self, worker: WorkerId) -> None:
         gone = self._running.pop(worker)

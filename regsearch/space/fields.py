@@ -10,8 +10,8 @@ from regsearch.space.suggests import Domain
 
 
 def public_name(name: str) -> str:
-    """The name that users, files and logs see: ``lambda_`` is ``lambda``."""
-    return name.rstrip("_")
+    """The name that users, files and logs see: ``lambda_`` is ``lambda``, a key of a mapping that is no text its text."""
+    return str(name).rstrip("_")
 
 
 @cache

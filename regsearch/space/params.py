@@ -110,10 +110,9 @@ def flat(config: Node) -> dict[str, Any]:
     return ParameterNames.of(config).flat(config)
 
 
-def way_to(way: str, key: Any) -> str:
+def way_to(way: str, key: str) -> str:
     """The dotted way to what a field, a key or an option holds."""
-    own = public_name(str(key))
-    return f"{way}.{own}" if way else own
+    return f"{way}.{public_name(key)}" if way else public_name(key)
 
 
 def _leaves(value: Any, way: str, keys: Keys, below: Keys | None = None) -> Iterator[tuple[str, Keys]]:

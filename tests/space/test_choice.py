@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import finished, study
+from samples import finished, regression, study
 from sklearn.svm import SVC
 
 from regsearch import Choice, ElasticNet, Estimator, Float, InvalidInput, Linear, NotFound
@@ -75,10 +75,15 @@ def test_what_a_storage_gives_back_stands_for_its_option() -> None:
         Choice(math.nan, np.nan)
 
 
-def test_weights_of_classes_by_number() -> None:
-    """A parameter that is the weight of a class has the name of what weighs in front, and values for each class."""
+def test_weights_of_classes_by_number(tmp_path: Path) -> None:
+    """A parameter that is the weight of a class has the name of what weighs in front, in a whole study."""
     space = Estimator(SVC(), {"class_weight": Choice({0: 1, 1: Float(1.0, 20.0)}, None)})
     assert set(parameter_names(space).leaves.values()) == {"class_weight", "class_weight.1"}
     label = space.params["class_weight"].labels[0]
     config = fill(space, {"class_weight": label, "class_weight.1": 5.0})
     assert config.build().class_weight == {0: 1, 1: 5.0}
+    X, _ = regression()
+    results = study(tmp_path, space=space, data=(X, (X[:, 0] > 0).astype(int)), scoring="accuracy").run(5, quiet=True)
+    assert {trial.state for trial in results.all} <= {"complete", "pruned"}
+    assert all(map(str, results.advice))
+    assert {"class_weight.0", "class_weight.1"} <= {*results.trials.columns}
