@@ -27,12 +27,12 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
+from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.freedom import curved_freedom, mean_curvatures
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
 from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
 
-ROWS_AT_ONCE = 2048
 MAX_HALVINGS = 30
 ROUNDING = 1e-14
 
@@ -347,21 +347,26 @@ def _above_rounding(values: Array) -> Flags:
 def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Array:
     """Products of the centred and scaled columns, a few rows at a time."""
     p = matrix.shape[1]
-    gram, sums = np.zeros((p, p)), np.zeros(p)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        block = matrix[rows[part]]
-        if isinstance(block, np.ndarray):
-            block = (block - center) * np.sqrt(weights[part, None])
-            gram += block.T @ block
-        else:
-            sums += block.T @ weights[part]
-            block = block.multiply(np.sqrt(weights[part, None])).tocsr()
-            gram += (block.T @ block).toarray()
     if sparse.issparse(matrix):
+        gram, sums = np.zeros((p, p)), np.zeros(p)
+        for part in some_rows(len(rows), p):
+            some = matrix[rows[part]]
+            sums += some.T @ weights[part]
+            some = some.multiply(np.sqrt(weights[part, None])).tocsr()
+            gram += (some.T @ some).toarray()
         across = np.outer(sums - weights.sum() / 2 * center, center)
         gram -= across + across.T
-    return np.asarray(gram * inverse[:, None] * inverse)
+    else:
+        square = Square(p)
+        for part in some_rows(len(rows), p):
+            block = matrix[rows[part]]  # a copy, to be written to
+            block -= center
+            block *= np.sqrt(weights[part, None])
+            square.add(block)
+        gram = square.whole()
+    gram *= inverse[:, None]
+    gram *= inverse
+    return gram
 
 
 def products(

@@ -25,8 +25,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.models.linear.blocks import some_rows
 from regsearch.models.linear.design import Design, Piece
-from regsearch.models.linear.glm_ridge import ROWS_AT_ONCE, decompose
+from regsearch.models.linear.glm_ridge import decompose
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.spectrum import row_kernel
 from regsearch.models.linear.threads import all_threads
@@ -81,8 +82,7 @@ def _rows(design: Design, scale: str) -> Iterator[tuple[slice, Array]]:
         values, vectors = decompose(row_kernel(matrix[rows], center, inverse, np.ones(len(rows))))
         yield slice(None), np.insert(vectors * np.sqrt(values), 0, 1.0, axis=1)
         return
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
+    for part in some_rows(len(rows), p):
         block = matrix[rows[part]]
         dense = block if isinstance(block, np.ndarray) else block.toarray()
         yield part, np.insert((dense - center) * inverse, 0, 1.0, axis=1)

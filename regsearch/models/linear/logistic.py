@@ -38,7 +38,7 @@ from regsearch.models.linear.krylov import MatrixFreeRidge, Products
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
 from regsearch.models.linear.log_fold import LogFold, LogPoint
-from regsearch.models.linear.newton import Curvature, Iterate, Newton, further
+from regsearch.models.linear.newton import Iterate, KeptCurvature, Newton, further
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
@@ -314,7 +314,7 @@ class _WorkingSets:
         self.null = self.slope = solver.null_slope(scale)
         self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.null_intercept for sample in solver.samples])
         self.working = np.zeros((folds, m, p), dtype=bool)
-        self.known: list[tuple[Array, Curvature | None]] = [(self.working[0], None)] * folds
+        self.known: list[tuple[Array, KeptCurvature | None]] = [(self.working[0], None)] * folds
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 
     def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
@@ -369,7 +369,8 @@ class _WorkingSets:
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
         made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
-        mask, known = self.known[k]
+        (mask, kept), self.known[k] = self.known[k], (self.working[k], None)
+        known = None if kept is None else kept.whole()
         if known is not None and (mask != self.working[k]).any():
             known = known.grown(some, mask[0, columns])
         if known is not None:
@@ -381,7 +382,7 @@ class _WorkingSets:
         model = newton.curvature
         room = len(newton.columns.shift) * newton.sample.y.shape[-1]
         small = model is not None and model.gram.size <= room
-        self.known[k] = self.working[k].copy(), model if small else None
+        self.known[k] = self.working[k].copy(), model.kept() if model is not None and small else None
 
     def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
         l1 = self.l1[k][:, None]

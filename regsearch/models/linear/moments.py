@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
+from regsearch.models.linear.blocks import some_rows
 from regsearch.models.linear.design import Design
-
-ROWS_AT_ONCE = 4096  # the copy of a block's rows stays small
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,10 @@ def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
 def block_moments(matrix: Matrix, y: Array, weights: Array, rows: Rows) -> Moments:
     """Moments of some rows of the matrix ``[n, p]`` and the targets ``[n, t]``."""
     rows = rows[weights[rows] > 0]
-    reads = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+    width = matrix.shape[1] + y.shape[1]
+    reads = (rows[part] for part in some_rows(len(rows), width))
     read = _dense if isinstance(matrix, np.ndarray) else _sparse
-    return combine((read(matrix[some], y[some], weights[some]) for some in reads), matrix.shape[1] + y.shape[1])
+    return combine((read(matrix[some], y[some], weights[some]) for some in reads), width)
 
 
 def _table_moments(table: RowTable, y: Array, weights: Array, labels: Rows, count: int) -> list[Moments]:

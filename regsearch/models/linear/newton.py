@@ -28,6 +28,7 @@ from scipy.linalg import block_diag
 
 from regsearch._types import Array
 from regsearch.models.linear.kept_support import Minimiser
+from regsearch.models.linear.packed import packed, unpacked
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.working_columns import ColumnsInPlay
 
@@ -38,6 +39,7 @@ TOLD = 0.01  # share of the target that a gap of second order must be below, for
 QUICK = 1e-8  # share of the null model's loss from which fits are those of a search, of which most are not kept
 CHANGED = 4.0  # how much smaller or larger a curvature that is kept may be said to have become
 MAX_HALVINGS = 30
+ROWS_AT_ONCE = 64  # of a Gram matrix that are changed at a time
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 
@@ -119,7 +121,8 @@ class Curvature:
     @classmethod
     def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array) -> Curvature:
         """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
-        gram = block_diag(*(columns.gram(one, some) for one, some in zip(own, mask, strict=True)))
+        each = [columns.gram(one, some) for one, some in zip(own, mask, strict=True)]
+        gram = block_diag(*each) if len(each) > 1 else each[0]
         edge = block_diag(*(columns.sums(one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
         if shares is not None:
@@ -129,8 +132,27 @@ class Curvature:
             corner -= shares @ shares.T
         inverse = np.linalg.pinv(corner, rcond=1e-12, hermitian=True)
         shift = np.broadcast_to(columns.shift, mask.shape)[mask]
-        outputs = np.nonzero(mask)[0]
-        return cls(gram - edge @ inverse @ edge.T, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
+        outputs, across = np.nonzero(mask)[0], inverse @ edge.T
+        for start in range(0, len(gram), ROWS_AT_ONCE):  # in place: it is the largest thing that is held
+            gram[start : start + ROWS_AT_ONCE] -= edge[start : start + ROWS_AT_ONCE] @ across
+        return cls(gram, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
+
+    def kept(self) -> KeptCurvature:
+        """The same in about half the room."""
+        return KeptCurvature(packed(self.gram), self.couple, self.inverse, self.rows)
+
+
+@dataclass(frozen=True)
+class KeptCurvature:
+    """A `Curvature` that waits for its fold's turn, half of its Gram matrix left out."""
+
+    triangle: Array
+    couple: Array
+    inverse: Array
+    rows: Array | None
+
+    def whole(self) -> Curvature:
+        return Curvature(unpacked(self.triangle), self.couple, self.inverse, self.rows)
 
 
 class Newton:
@@ -155,6 +177,7 @@ class Newton:
         self._curvature: Curvature | None = None
         self._bent: Array | None = None  # the curvature of rows that it is of, where nothing else is in it
         self._minimiser: Minimiser | None = None  # of its Gram matrix
+        self._slow = False  # whether sweeps over all coordinates are
         self._known: tuple[Iterate, float, float] | None = None  # a point, its lambda and its gap
 
     @property
@@ -218,6 +241,8 @@ class Newton:
         """Form the curvature at a point, where there is none or the last step was slow; whether it was formed."""
         if self._curvature is not None and not slow:
             return False
+        self._slow = self._minimiser is not None and self._minimiser.slow
+        self._curvature = self._minimiser = None  # they are large, and make room for the next
         self._curvature = Curvature.of(self.sample, point, self.columns, self.mask)
         self._bent = self._curvature.rows
         return True
@@ -253,8 +278,8 @@ class Newton:
         """The next point, or None if the model promised a decrease that no step length delivers."""
         assert self._curvature is not None
         model, w = self._curvature, point.w[self.mask]
-        if self._minimiser is None or self._minimiser.gram is not model.gram:
-            self._minimiser = Minimiser(model.gram, self._minimiser is not None and self._minimiser.slow)
+        if self._minimiser is None:
+            self._minimiser = Minimiser(model.gram, self._slow)
         drift = self.residual(point).sum(axis=1)
         slope = gradient[self.mask] - model.couple @ drift
         threshold, ridge = lambda_ * self._lasso, lambda_ * self.l2

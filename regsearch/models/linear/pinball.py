@@ -57,28 +57,28 @@ class QuantileSample(Sample):
     def gaps(self, value: Array, p: Array, gradient: Array, null: Array, threshold: Array, ridge: Array) -> Array:
         """By the dual, ``sum_i d_i y_i`` of residuals d within their ends whose sum is zero; see `RowSample.gaps`.
 
-        Residuals whose sum is not are mixed with those of the model without columns until both hold.
+        Residuals whose sum is not are mixed with those that are all at the other end, of which no centred column knows.
+        Those of the model without columns are tried, too: a row at its decision may have any between the ends.
         """
-        dual, share = self._feasible(p[0])
-        gradient = (1 - share)[:, None] * gradient[0] + share[:, None] * null[0]
-        size = np.where(np.isinf(threshold[0]), 0.0, np.abs(gradient))
-        over = size > threshold[0]
-        shrink = np.divide(threshold[0], size, out=np.ones_like(size), where=over).min(axis=1, initial=1.0)
-        worth = dual @ (self.weights * (self.y[0, 0] - self.null_intercept))
+        lead = self.y[0, 0] - self.null_intercept
+        drift = p[0] @ self.weights
+        end = np.where(drift > 0, self.quantile - 1, self.quantile)
+        share = drift / (drift - end)
+        worth = (1 - share) * (p[0] @ (self.weights * lead)) + share * end * float(self.weights @ lead)
+        tried = ((1 - share)[:, None] * gradient[0], worth), (null[0], self.null_residual[0] @ lead)
+        least = np.minimum(*(self._gap(value, *one, threshold[0], ridge) for one in tried))
+        return np.asarray(np.maximum(least, 0.0))
+
+    def _gap(self, value: Array, gradient: Array, worth: Array, threshold: Array, ridge: Array) -> Array:
+        """``[S]``, of residuals with such gradients and duals, shrunk until the penalty allows them or as they are."""
+        size = np.where(np.isinf(threshold), 0.0, np.abs(gradient))
+        over = size > threshold
+        shrink = np.divide(threshold, size, out=np.ones_like(threshold), where=over).min(axis=1, initial=1.0)
         gap = value - shrink * worth
         if np.all(ridge > 0):
-            excess = (np.where(over, size - threshold[0], 0.0) ** 2).sum(axis=1)
+            excess = (np.where(over, size - threshold, 0.0) ** 2).sum(axis=1)
             gap = np.minimum(gap, value - worth + excess / (2 * ridge))
-        return np.asarray(np.maximum(gap, 0.0))
-
-    def _feasible(self, p: Array) -> tuple[Array, Array]:
-        """Residuals ``[S, n]`` within their ends whose sum is zero, and the null model's share ``[S]`` in them."""
-        moved = p - (p @ self.weights)[:, None]
-        null = self.null_residual[0, 0] / np.maximum(self.weights, 1e-300)
-        over = np.maximum(moved - self.quantile, 0) / np.maximum(moved - null, 1e-300)
-        under = np.maximum(self.quantile - 1 - moved, 0) / np.maximum(null - moved, 1e-300)
-        share = np.clip(np.where(self.weights > 0, np.maximum(over, under), 0.0).max(axis=1), 0.0, 1.0)
-        return (1 - share)[:, None] * moved + share[:, None] * null, share
+        return np.asarray(gap)
 
     @cached_property
     def _null(self) -> tuple[Array, Array]:

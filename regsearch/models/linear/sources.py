@@ -23,11 +23,10 @@ from typing import Protocol
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.moments import block_moments, fold_moments
 from regsearch.models.linear.spectrum import Spectrum, dual, primal, row_kernel
-
-ROWS_AT_ONCE = 1024  # the copy of training rows stays small
 
 
 @dataclass(frozen=True)
@@ -206,14 +205,14 @@ class FromRows:
 
     def _square(self, k: int, matrix: Array, some: Rows) -> Array:
         """Products of all pairs of some columns, a few training rows at a time."""
-        train, centers, product = self._design.train[k], self.centers[k, some], np.zeros((len(some), len(some)))
-        for start in range(0, len(train), ROWS_AT_ONCE):
-            rows = train[start : start + ROWS_AT_ONCE]
+        train, centers, square = self._design.train[k], self.centers[k, some], Square(len(some))
+        for block in some_rows(len(train), len(some)):
+            rows = train[block]
             part = matrix.T[some[:, None], rows]
             part -= centers[:, None]
             part *= np.sqrt(self._design.fold_weights[k, rows])
-            product += part @ part.T
-        return product
+            square.add(part.T)
+        return square.whole()
 
     def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
         rows = self._design.train[k]

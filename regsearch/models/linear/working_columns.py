@@ -11,9 +11,9 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
+from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.row_columns import RowColumns
 
-ROWS_AT_ONCE = 1024
 COLUMNS_AT_ONCE = 32
 
 
@@ -103,14 +103,16 @@ class WorkingColumns:
 
     def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
         count, n = int(mask.sum()), factors.shape[1]
-        size = n if sparse.issparse(self.features) else ROWS_AT_ONCE  # what is dense is copied a few rows at a time
-        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
-        for start in range(0, n, size):
-            part = slice(start, start + size)
-            stack = self._stack(factors[:, part], mask, part)
-            gram += _dense(stack @ stack.T)
-            edge += stack @ factors[:, part].T
-        return gram, edge
+        if sparse.issparse(self.features):
+            pairs = zip(factors, mask, strict=True)
+            stack = sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
+            return _dense(stack @ stack.T), stack @ factors.T
+        square, edge = Square(count), np.zeros((count, len(factors)))
+        for part in some_rows(n, count):
+            dense = self._stack(factors[:, part], mask, part)
+            square.add(dense.T)
+            edge += dense @ factors[:, part].T
+        return square.whole(), edge
 
     def across(self, weights: Array, some: Rows) -> Array | None:
         if sparse.issparse(self.features):
@@ -122,13 +124,14 @@ class WorkingColumns:
         parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in starts)
         return np.concatenate([function(_dense(part)) for part in parts])
 
-    def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:
-        if sparse.issparse(self.features):
-            pairs = zip(factors, mask, strict=True)
-            return sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
-        features = self.features[:, part]
-        pairs = zip(factors, mask, strict=True)
-        return np.concatenate([(features if some.all() else features[some]) * factor for factor, some in pairs])
+    def _stack(self, factors: Array, mask: Array, part: slice) -> Array:
+        """``[e, rows]`` of dense columns, those of an output after another."""
+        features, ends = self.features[:, part], np.cumsum(mask.sum(axis=1))
+        made = np.empty((ends[-1], features.shape[1]))
+        for end, factor, some in zip(ends, factors, mask, strict=True):
+            own = features if some.all() else features[some]
+            np.multiply(own, factor, out=made[end - len(own) : end])
+        return made
 
 
 def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from regsearch import Linear, Path
+from regsearch import ElasticNet, Linear, Path
 from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
@@ -164,6 +164,22 @@ def test_memory(task: str, missing: float) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * x.nbytes
+
+
+@pytest.mark.slow
+def test_memory_of_what_newton_steps_keep() -> None:
+    """Of half as many columns as rows, products of all pairs of them are held once, and half of them by fold."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1200, 600))
+    y = (x[:, :300] @ rng.normal(size=300) + 5 * rng.normal(size=len(x)) > 0).astype(int)
+    problem = make_problem(x, y)
+    setup = Setup(problem, make_folds(4, problem, 0), resolve(DEFAULTS["binary"], problem))
+    LinearBackend(setup).evaluate(Candidate(0, Linear(ElasticNet(0.5), 1.0)))  # compiles
+    tracemalloc.start()
+    LinearBackend(setup).evaluate(Candidate(0, Linear(ElasticNet(0.5), Path(8, ratio=0.01))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * x.nbytes
 
 
 def test_says_what_is_not_certified() -> None:

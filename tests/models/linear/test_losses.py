@@ -91,6 +91,21 @@ def test_matches_scikit_learn(kind: str, loss: Loss, estimator: Any, shape: tupl
         np.testing.assert_allclose(piece.coef[0, step, :, 0] * scales, theirs.coef_, atol=2e-5)
 
 
+@pytest.mark.parametrize(("seed", "quantile", "shape"), [(0, 0.1, (40, 40)), (1, 0.8, (60, 8)), (7, 0.1, (30, 45))])
+def test_a_quantile_is_certified_where_rows_are_at_their_ends(
+    seed: int, quantile: float, shape: tuple[int, int]
+) -> None:
+    """Also where the model without columns has the same rows at the same ends, so that rounding moves them beyond."""
+    rng = np.random.default_rng(seed)
+    x = np.asfortranarray(rng.normal(size=shape))
+    y = rng.gamma(2.0, np.exp(0.5 * x[:, 0]))
+    d = Design(x, (np.arange(len(x)),), (np.arange(0),), rng.uniform(0.5, 2.0, len(x)))
+    solver, terms = Glm(d, y[:, None], Quantile(quantile), 1e-8), L1().terms(lambda: np.zeros(1))
+    lambdas = np.array([0.9, 0.3, 0.05]) * terms.lambda_max(solver.gradient("standard"))
+    (piece,) = solver.path(terms, "standard", lambdas)
+    assert piece.gap.max() <= 1e-8
+
+
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
 @pytest.mark.parametrize("shape", [(60, 8), (30, 45)])
 def test_quantiles_are_those_of_a_linear_program(quantile: float, shape: tuple[int, int]) -> None:

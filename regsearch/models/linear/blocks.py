@@ -1,0 +1,50 @@
+"""Products of all rows that are summed over copies of a few: as little as possible is held beside the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.linalg.blas import dsyrk
+
+from regsearch._types import Array
+
+NUMBERS = 2**18  # of a copy: 2 MiB, small beside data that are large, and wide enough for products of matrices ...
+LEAST = 256  # ... of no fewer rows
+AT_ONCE = 64  # rows and columns that are mirrored
+
+
+def some_rows(rows: int, columns: int) -> Iterator[slice]:
+    """Consecutive parts of so many rows."""
+    size = max(LEAST, NUMBERS // max(columns, 1))
+    return (slice(start, start + size) for start in range(0, rows, size))
+
+
+class Square:
+    """The sum of ``A'A`` over blocks A of rows, of which one triangle is formed."""
+
+    def __init__(self, columns: int) -> None:
+        self._lower = np.zeros((columns, columns), order="F")
+
+    def add(self, block: Array) -> None:
+        """Take in a block ``[r, columns]``."""
+        if not block.size:
+            return
+        by_columns = block.flags.f_contiguous
+        part, turned = (block, 1) if by_columns else (block.T, 0)
+        self._lower = dsyrk(1.0, part, 1.0, self._lower, trans=turned, lower=1, overwrite_c=1)
+
+    def whole(self) -> Array:
+        """The sum ``[columns, columns]``, whose triangle is not to be added to any more."""
+        return mirrored(self._lower.T)
+
+
+def mirrored(upper: Array) -> Array:
+    """A symmetric matrix, in place, of which the upper triangle is there."""
+    size = len(upper)
+    for start in range(0, size, AT_ONCE):
+        end = min(start + AT_ONCE, size)
+        corner = np.triu(upper[start:end, start:end])
+        upper[start:end, start:end] = corner + np.triu(corner, 1).T
+        upper[end:, start:end] = upper[start:end, end:].T
+    return upper
