@@ -10,7 +10,7 @@ from regsearch.space.suggests import Domain
 
 
 def public_name(name: str) -> str:
-    """The name that users, files and logs see: ``lambda_`` is ``lambda``, a key of a mapping that is no text its text."""
+    """The name that users, files and logs see: ``lambda_`` is ``lambda``; a key that is no text is its text."""
     return str(name).rstrip("_")
 
 
