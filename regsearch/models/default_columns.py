@@ -77,11 +77,11 @@ class DefaultColumns:
         for thin in (True, False) if self._has_words else (False,):
             yield self._made(thin, not allows_holes)
 
-    def taken_by(self, attempts: Iterable[Callable[[], Any]]) -> bool:
-        """Whether one of some unfitted estimators can be fitted to a few rows."""
+    def taken_by(self, attempts: Iterable[Callable[[], Any]], method: str = "fit") -> bool:
+        """Whether one of some unfitted estimators can be fitted to a few rows, and has a method then."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return any(self._fits(make) for make in attempts)
+            return any(hasattr(self._fitted(make), method) for make in attempts)
 
     @property
     def every(self) -> tuple[Prepare, ...]:
@@ -116,12 +116,12 @@ class DefaultColumns:
         made = transformer_of(X, self.roles, thin, filled) if is_frame(X) else transformer(X)
         return Prepare(made, name=COLUMNS)
 
-    def _fits(self, make: Callable[[], Any]) -> bool:
+    def _fitted(self, make: Callable[[], Any]) -> Any:
+        """The estimator, fitted to a few rows; `None` where it cannot be."""
         try:
-            fitted_on(make(), self.problem, self._few)
+            return fitted_on(make(), self.problem, self._few)
         except FOREIGN:  # anyone's code
-            return False
-        return True
+            return None
 
     @cached_property
     def _few(self) -> Rows:

@@ -128,8 +128,16 @@ class Estimator(Model):
         return {"estimator": self.option_label, **shown} | ({} if self.prepare is None else {"prepare": self.prepare})
 
     def scoring(self, problem: Problem) -> str:
-        proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
+        proba = problem.classes is None or self._has("predict_proba", problem)
         return super().scoring(problem) if proba else "accuracy"
+
+    def _has(self, method: str, problem: Problem) -> bool:
+        """Whether it has a method, as given or once it is fitted, as one that is made of others may."""
+        if hasattr(self.estimator, method) or not hasattr(type(self.estimator), method):
+            return hasattr(self.estimator, method)
+        from regsearch.models.default_columns import DefaultColumns
+
+        return DefaultColumns(problem).taken_by([default(self).build], method)
 
     @staticmethod
     def data_at(data: Mapping[str, Any], value: float | None) -> dict[str, Any]:
@@ -167,7 +175,7 @@ class Estimator(Model):
                 )
             needs = getattr(metric.scorer, "_response_method", "predict")
             methods = (needs,) if isinstance(needs, str) else tuple(needs)
-            if not any(method == "predict" or hasattr(self.estimator, method) for method in methods):
+            if not any(method == "predict" or self._has(method, setup.problem) for method in methods):
                 raise InvalidInput(
                     f"The scorer {metric.name!r} needs {' or '.join(methods)}, which {name} does not have as given; "
                     "choose another scorer, such as 'accuracy'."

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_classification, make_regression
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, StackingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer, mean_absolute_error
 from sklearn.model_selection import RepeatedKFold, StratifiedKFold, cross_val_predict, cross_validate
@@ -23,7 +23,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from regsearch import Choice, Estimator, Float, Int, InvalidInput, Path
 from regsearch.data.folds import make_folds
@@ -175,6 +175,25 @@ def test_a_pooled_score_of_labels_reads_what_is_predicted(labels: list[str]) -> 
     found = [outcome.trajectory.points(0)[name].val for name in names]
     np.testing.assert_allclose(found, [*expected, -log_loss(y, said["predict_proba"])])
     assert outcome.predictions is not None
+
+
+def test_what_an_estimator_has_once_it_is_fitted_can_score() -> None:
+    """A stack says what its last model does only then; one that never has probabilities is refused, and its default is
+    another score."""
+    X, codes = make_classification(90, 4, n_informative=4, n_redundant=0, random_state=0)
+    problem = make_problem(X, np.array(["no", "yes"])[codes])
+    stack = Estimator(
+        StackingClassifier([("tree", DecisionTreeClassifier()), ("svc", SVC())]), {"svc__C": Float(0.1, 1.0)}
+    )
+    assert not hasattr(stack.estimator, "predict_proba")
+    assert stack.scoring(problem) == "neg_log_loss"
+    folds, metrics = make_folds(3, problem, 0), resolve(["roc_auc", "neg_log_loss"], problem)
+    stack.check(Setup(problem, folds, metrics))
+    plain = Estimator(SVC(), {"C": Float(0.1, 1.0)})
+    assert plain.scoring(problem) == "accuracy"
+    plain.check(Setup(problem, folds, metrics[:1]))
+    with pytest.raises(InvalidInput, match="'neg_log_loss' needs predict_proba, which SVC does not have"):
+        plain.check(Setup(problem, folds, metrics))
 
 
 class Contrary(LogisticRegression):  # type: ignore[misc]
