@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.base import REFERENCE, Model
-from regsearch.space.config import digest
+from regsearch.space.config import digest, to_data
 from regsearch.space.params import parameter_names, way_to
+from regsearch.space.path import Path
 from regsearch.space.placing import placed
 from regsearch.space.sampling import fill, sample
 from regsearch.storage.searched import own_trial, renamed
@@ -59,9 +60,19 @@ def _draws(space: Model, trial: Trial) -> tuple[dict[str, Any] | None, str]:
     draws, misfits = placed(space, trial.config, trial.value)
     if misfits:
         return None, "; ".join(misfits)
-    if digest(fill(space, draws)) != trial.key:
-        return None, "the space has another path"
-    return draws, ""
+    config = fill(space, draws)
+    return (draws, "") if digest(config) == trial.key else (None, _difference(to_data(config), trial.config))
+
+
+def _difference(made: Any, stored: Any, name: str = "") -> str:
+    """What of a config, as plain data, a space has only nearly: another path, or a whole number for a real one."""
+    both = [one for one in (made, stored) if isinstance(one, Mapping)]
+    if any(one.get("type") == Path.tag() for one in both):
+        return "the space has another path"
+    for key in made if len(both) == 2 else ():
+        if digest(made[key]) != digest(stored.get(key)):
+            return _difference(made[key], stored.get(key), f"{name}.{key}" if name else key)
+    return f"{name} is {stored!r}, the space has {made!r}"
 
 
 @dataclass(frozen=True)

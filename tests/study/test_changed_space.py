@@ -150,6 +150,14 @@ def test_another_path_is_another_space(tmp_path: Path) -> None:
     assert results.best.trial.steps >= 12
 
 
+def test_a_real_number_in_place_of_a_whole_one_is_said(tmp_path: Path) -> None:
+    """A space that has 1.0 where it had 1 has another config, as some estimators mean another thing by it."""
+    ridges = [Estimator(Ridge(), {"alpha": Choice(one, one * 2)}) for one in (3, 3.0)]
+    study(tmp_path, space=ridges[0]).run(3, quiet=True)
+    trials = study(tmp_path, space=ridges[1]).results().all
+    assert [trial.outside for trial in trials] == ["", *(f"params.alpha is {n}, the space has {n}.0" for n in (3, 6))]
+
+
 def test_samplers_see_what_lies_in_the_space(tmp_path: Path) -> None:
     """A sampler finds the trials that count, with parameters and ranges of the space that is searched now."""
     seen: list[Any] = []
