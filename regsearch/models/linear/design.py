@@ -46,6 +46,7 @@ from regsearch.data.row_table import RowHoles, RowTable
 from regsearch.data.weights import effective_rows, weighing
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.scales import column_divisors, row_divisors
+from regsearch.models.linear.working_columns import times
 
 NOTHING = np.empty(0)
 FEW = 400  # sparse columns, or rows, up to which an eigendecomposition is quick
@@ -163,9 +164,7 @@ class Design:
 
     @cached_property
     def means(self) -> Array:
-        if isinstance(self.matrix, RowTable):
-            return np.stack([self.fold(k).sums(self.fold_weights[k]) for k in range(self.folds)])
-        return np.stack([np.asarray(self.fold(k).T @ self.fold_weights[k]) for k in range(self.folds)])
+        return np.stack([times(weights, self.fold(k)) for k, weights in enumerate(self.fold_weights)])
 
     @cached_property
     def centers(self) -> Array:

@@ -26,12 +26,12 @@ import numpy as np
 from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
-from regsearch.data.row_table import RowTable
 from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.freedom import curved_freedom, mean_curvatures
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
 from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
+from regsearch.models.linear.working_columns import times
 
 MAX_HALVINGS = 30
 ROUNDING = 1e-14
@@ -380,9 +380,8 @@ def products(
         return np.asarray(((matrix @ coef.T)[rows] - center @ coef.T).T)
 
     def backward(residual: Array) -> Array:
-        spread = np.zeros((size, len(residual)))
-        spread[rows] = residual.T
-        along = matrix.sums(spread.T) if isinstance(matrix, RowTable) else (matrix.T @ spread).T
-        return np.asarray((along - residual.sum(axis=1)[:, None] * center) * inverse)
+        spread = np.zeros((len(residual), size))
+        spread[:, rows] = residual
+        return np.asarray((times(spread, matrix) - residual.sum(axis=1)[:, None] * center) * inverse)
 
     return forward, backward
