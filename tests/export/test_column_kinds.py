@@ -230,6 +230,31 @@ def test_booleans_become_onnx(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(session.run(None, fed)[-1].reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_missing_categories_become_onnx(tmp_path: Path) -> None:
+    """A missing category is the empty text of an ONNX model, though no row of the example lacks it; what cannot be is
+    refused.
+    """
+    import onnxruntime
+
+    from regsearch.export.serving import to_onnx
+
+    kinds = np.array(["x", "y", "z"])[RNG.integers(0, 3, N)].astype(object)
+    kinds[50:55] = None
+    X = pd.DataFrame({"a": NUMBERS, "kind": pd.Categorical(kinds)})
+    one = study(tmp_path, space=Linear("l2", Choice(0.01, 0.02)), data=(X, X["a"] + 9.0 * X["kind"].isna()))
+    one.run(1, quiet=True)
+    bundle = one.export(tmp_path / "bundle")
+    assert None not in [row["kind"] for row in json.loads((bundle / "example.json").read_text())["rows"]]
+    session = onnxruntime.InferenceSession(to_onnx(bundle), providers=["CPUExecutionProvider"])
+    fed = {"a": NUMBERS[:, None].astype(np.float32), "kind": np.where(X["kind"].isna(), "", X["kind"])[:, None]}
+    np.testing.assert_allclose(session.run(None, fed)[-1][:, 0], load(bundle).predict(X), rtol=1e-4, atol=1e-4)
+    other = X.assign(kind=X["kind"].cat.rename_categories([1, 2, 3]))
+    one = study(tmp_path, "numbers", space=Linear("l2", Choice(0.01, 0.02)), data=(other, X["a"]))
+    one.run(1, quiet=True)
+    with pytest.raises(InvalidInput, match="missing categories as empty text"):
+        to_onnx(one.export(tmp_path / "numbers"))
+
+
 def zoned(tmp_path: Path) -> tuple[Path, pd.DataFrame, Any]:
     """A bundle of dates of a zone with summer time and of booleans, both with holes; with its rows and predictions."""
     hours = pd.date_range("2021-01-01", periods=N, freq="101h", tz="Europe/Berlin")

@@ -7,10 +7,12 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from regsearch.cleaning import first_line
 from regsearch.data.category_text import CategoriesToText
@@ -190,6 +192,7 @@ def _of_text(model: Any) -> Any:
 def _step_of_text(step: Any) -> Any:
     """A step of a column transformer that is given text."""
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import OneHotEncoder
 
     if any(isinstance(one, DateParts) for _, one in _steps(step)):
         raise InvalidInput(
@@ -201,6 +204,9 @@ def _step_of_text(step: Any) -> Any:
             "An ONNX model has no one column for all rare levels, as text of many levels gets; make a category of it, "
             "X['town'].astype('category'), or serve the bundle with MLflow."
         )
+    for _, one in _steps(step):
+        if isinstance(one, OneHotEncoder):
+            one.categories_ = [_levels(levels) for levels in one.categories_]
     if isinstance(_steps(step)[0][1], (CategoriesToText, TextOrNothing)):
         if step[-1].handle_unknown == "infrequent_if_exist":  # and none does
             step[-1].handle_unknown = "ignore"
@@ -208,6 +214,19 @@ def _step_of_text(step: Any) -> Any:
     if isinstance(step, WordWeights):
         step.__class__ = TfidfVectorizer  # of a copy: it differs in how it reads a table, and in the names it gives
     return step
+
+
+def _levels(levels: Any) -> Any:
+    """Levels of a category of which a missing one is the empty text, as it is in the input."""
+    missing = pd.isna(levels)
+    if not missing.any():
+        return levels
+    if levels.dtype.kind != "O" or "" in levels[~missing].tolist():
+        raise InvalidInput(
+            "An ONNX model has missing categories as empty text, so it takes none beside whole numbers or empty ones; "
+            "give them a name, X['town'].cat.add_categories('none').fillna('none'), or serve the bundle with MLflow."
+        )
+    return np.where(missing, "", levels)
 
 
 def _word_options(model: Any) -> dict[int, Any]:
@@ -331,6 +350,7 @@ def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
 
     try:
         session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
+        rows = _with_holes(rows, model, form)
         said = session.run(None, _fed(rows, form, [one.name for one in session.get_inputs()]))[-1]
     except Exception as error:  # ONNX Runtime has an error of its own for each thing that it cannot do
         raise InvalidInput(
@@ -351,6 +371,17 @@ def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
             f"An ONNX model must say what the bundle says within {WITHIN:g}, it is off by {off.max():.2g}: its float32 "
             "rounds these columns too far; scale the data, or serve the bundle with MLflow."
         )
+
+
+def _with_holes(rows: Any, model: Any, form: Form) -> Any:
+    """Rows, and the first of them without a text or category where the bundle takes that: an example may have none."""
+    for column in form.columns:
+        if _type(column) is str:
+            hole = rows.head(1).assign(**{str(column.name): None}).astype(rows.dtypes.to_dict())
+            with suppress(Exception):  # whatever a step of anyone's says of a missing value
+                model.predict(hole)
+                rows = pd.concat([rows, hole])
+    return rows
 
 
 def _fed(rows: Any, form: Form, names: list[str]) -> dict[str, Any]:
