@@ -16,9 +16,9 @@ from regsearch._types import Array
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FittedPoint, FoldLoss, FoldPath, LossPoint
-from regsearch.models.linear.spent import FLAT
 
 ROOM = 2**25  # bytes that a fold may keep
+FLAT = 1e-8  # the ridge that stands for none, relative to the curvature along a coefficient
 PointT = TypeVar("PointT", bound=LossPoint)
 
 
@@ -82,7 +82,8 @@ class RelaxedPath(Generic[PointT]):
     def _again(self, point: PointT) -> FittedPoint[PointT]:
         chosen = point.w != 0
         low, high = (np.broadcast_to(getattr(self.chooser.terms, name), chosen.shape) for name in ("low", "high"))
-        held = Terms(np.where(chosen, 0.0, np.inf), np.full(chosen.shape, FLAT), low, high)
+        flat = np.broadcast_to(FLAT * self.loss.curvature[:, None], chosen.shape)  # whatever the units of a column
+        held = Terms(np.where(chosen, 0.0, np.inf), flat, low, high)
         return self.refit.fit_from(point, held, 1.0)
 
 

@@ -257,7 +257,19 @@ def test_relaxed_fits_lie_between(chooser: Penalty) -> None:
     least[some] = LinearRegression().fit(of.X[:, some], of.y).coef_
     for relax in (0.0, 0.4, 1.0):
         found = fitted(cls(relax=relax, **made), 0.3, of)[:, 0]
-        np.testing.assert_allclose(found, (1 - relax) * chosen + relax * least, atol=1e-5)
+        np.testing.assert_allclose(found, (1 - relax) * chosen + relax * least, atol=1e-7)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-2, 1e-4, 1e4])
+@pytest.mark.parametrize("binary", [False, True])
+def test_relaxed_fits_know_no_units(unit: float, binary: bool) -> None:
+    """What is not shrunk is so in whatever units its columns are, where these are taken as they are."""
+    of = correlated()
+    y: Array = (of.y > np.median(of.y) + np.random.default_rng(1).logistic(size=N)).astype(int) if binary else of.y
+    found = fitted(RelaxedLasso(1.0), 1e-3 * unit, make_problem(unit * of.X, y))[:, 0]
+    some = np.flatnonzero(found)
+    plain = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000) if binary else LinearRegression()
+    np.testing.assert_allclose(unit * found[some], plain.fit(of.X[:, some], y).coef_.ravel(), rtol=1e-4, atol=1e-5)
 
 
 def test_relaxed_fits_of_classes() -> None:
