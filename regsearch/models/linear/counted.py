@@ -107,7 +107,7 @@ def _best_move(gram: Array, slope: Array, w: Array, lambda_: float, held: float)
     A column that is worth no more than its price is taken out: which of two equal fits is found would be rounding.
     """
     curvature = np.maximum(np.diag(gram) + held, 1e-300)
-    some, others = np.flatnonzero(w), np.flatnonzero((w == 0) & (np.diag(gram) > 1e-12))
+    some, others = np.flatnonzero(w), np.flatnonzero((w == 0) & (np.diag(gram) > 0))
     loss = w[some] ** 2 * curvature[some] / 2  # what taking one out costs, the others as they are
     rounding = 1e-10 * (lambda_ + abs(float(slope @ w)))
     gains: list[tuple[float, tuple[int, ...]]] = [
@@ -157,12 +157,13 @@ def _best_of_size(gram: Array, moment: Array, size: int) -> tuple[float, Array]:
     """How much the best subset of so many columns lowers the loss, and its coefficients."""
     if not size:
         return 0.0, np.zeros(len(moment))
-    varied = np.flatnonzero(np.diag(gram) > 1e-12)
+    varied = np.flatnonzero(np.diag(gram) > 0)
     subsets = np.array(list(combinations(varied.tolist(), size)), dtype=np.intp).reshape(-1, size)
     best, chosen = -np.inf, np.zeros(len(moment))
     for start in range(0, len(subsets), AT_ONCE):
         some = subsets[start : start + AT_ONCE]
-        corners = gram[some[:, :, None], some[:, None, :]] + 1e-12 * np.eye(size)  # columns may repeat
+        corners = gram[some[:, :, None], some[:, None, :]]
+        corners[:, range(size), range(size)] *= 1 + 1e-12  # columns may repeat
         w = np.linalg.solve(corners, moment[some][..., None])[..., 0]
         gains = (w * moment[some]).sum(axis=1) / 2
         if gains.max() > best:

@@ -28,6 +28,7 @@ from regsearch.models.linear.accelerated import accelerated
 from regsearch.models.linear.spent import Bends
 
 HALVINGS = 60
+STEP = 1e-3  # of the largest coefficient, that a gradient is followed to see whether it leads anywhere
 SAME = 1e-9  # of the largest coefficient: a difference that is rounding
 TermsT = TypeVar("TermsT", bound="GeneralTerms")
 
@@ -136,9 +137,13 @@ class GeneralTerms(ABC):
     def distance(self, w: Array, gradient: Array, lambda_: float) -> Array:
         """``[..., p, m]``: how far each coefficient's gradient is from the penalty's subgradients; 0 at a minimum.
 
-        By default how far a step of length 1 moves it: of a smooth penalty that is about the distance itself.
+        By default how far a step moves it, over its length: of a smooth penalty that is about the distance itself. It
+        is long enough for its move not to be rounded off beside w, in whatever units that is.
         """
-        return np.abs(w - self.prox(w + gradient, 1.0, lambda_))
+        size, steep = np.abs(w).max(initial=0.0), np.abs(gradient).max(initial=0.0)
+        step = float(STEP * size / steep) if size > 0 and steep > 0 else 1.0
+        step = step if self.convex else min(step, 1.0)
+        return np.abs(w - self.prox(w + step * gradient, step, lambda_)) / step
 
     def score(self, w: Array, gradient: Array, lambda_: float) -> Array:
         """``[..., p]``: how much a column asks to be worked on; those above 0 are added to a fold's own."""

@@ -272,6 +272,22 @@ def test_relaxed_fits_know_no_units(unit: float, binary: bool) -> None:
     np.testing.assert_allclose(unit * found[some], plain.fit(of.X[:, some], y).coef_.ravel(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("penalty", [SLOPE(0.1), FusedLasso(0.5), GroupLasso(), L0(0.0), BestSubset()])
+def test_units_of_columns_change_no_fit(penalty: Penalty, binary: bool) -> None:
+    """Columns in units of a hundred million have the same fits, at a lambda in their units, and as good ones."""
+    of = correlated()
+    counted = isinstance(penalty, (L0, BestSubset))
+    if binary and counted:
+        return
+    y: Array = (of.y > np.median(of.y)).astype(int) if binary else of.y
+    lambda_ = 0.02 if binary else 0.1
+    plain = fitted(penalty, lambda_, make_problem(of.X, y))
+    small = fitted(penalty, lambda_ * (1.0 if counted else 1e-8), make_problem(1e-8 * of.X, y))
+    assert plain.any()
+    np.testing.assert_allclose(1e-8 * small, plain, atol=1e-5)
+
+
 def test_relaxed_fits_of_classes() -> None:
     """A relaxed lasso of two classes is, at 1, maximum likelihood on the columns that the lasso chose."""
     of = correlated()
