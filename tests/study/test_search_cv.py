@@ -347,12 +347,14 @@ def test_it_becomes_what_y_makes_of_it() -> None:
     assert is_classifier(search)
     assert search.task_ == "multiclass"
     assert list(search.classes_) == ["high", "low", "mid"]
-    assert hasattr(search, "predict_proba")
+    X, _ = classes()
     assert hasattr(search, "decision_function")
+    np.testing.assert_allclose(search.predict_log_proba(X), np.log(search.predict_proba(X)))
     search.fit(*regression())
     assert is_regressor(search)
     assert search.task_ == "regression"
     assert not hasattr(search, "predict_proba")
+    assert not hasattr(search, "predict_log_proba")
     assert not hasattr(search, "classes_")
     assert not hasattr(small(Estimator(SVC(), {"C": Float(0.1, 1)})), "predict_proba")
 

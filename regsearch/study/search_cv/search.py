@@ -14,15 +14,12 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags, Tags, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from regsearch._types import MIXED, Array
+from regsearch._types import MIXED
 from regsearch.data import validation
-from regsearch.data.features import is_frame
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import SAME, Problem
 from regsearch.data.survival import SURVIVAL
@@ -37,26 +34,14 @@ from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick, Rule, find_rule
 from regsearch.study.options import StudyOptions
+from regsearch.study.search_cv.best import AsksBest
 from regsearch.study.search_cv.columns import columns, rows_of
 from regsearch.study.search_cv.given_space import space_of
 from regsearch.study.search_cv.keeping import kept, passing
 from regsearch.study.study import Study
 
 
-def _has(method: str) -> Callable[[RegSearchCV], bool]:
-    """Whether a search has a method: as its best estimator, or, before fit, as far as is known."""
-
-    def check(search: RegSearchCV) -> bool:
-        if hasattr(search, "best_estimator_"):
-            getattr(search.best_estimator_, method)  # its own AttributeError says why not
-            return True
-        given = search._given()
-        return search._kind() != "regressor" if given is None else hasattr(given, method)
-
-    return check
-
-
-class RegSearchCV(BaseEstimator):  # type: ignore[misc]
+class RegSearchCV(AsksBest, BaseEstimator):  # type: ignore[misc]
     """Search for the regularization that a model needs, choose by a rule, refit on all rows.
 
     Parameters
@@ -303,36 +288,6 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "classes_"):
             del self.classes_  # of an earlier fit to classes
 
-    @property
-    def coef_(self) -> Array:
-        """Coefficients of the last step of `best_estimator_`."""
-        best = getattr(self._best("coef_"), "regressor_", self.best_estimator_)  # that of a transformed y
-        return np.asarray((best[-1] if hasattr(best, "steps") else best).coef_)
-
-    def _best(self, wanted: str) -> Any:
-        """The best estimator, for one of its attributes."""
-        if not hasattr(self, "best_estimator_"):
-            without = hasattr(self, "results_")
-            why = "was fitted with refit=False; set refit=True" if without else "is not fitted yet; call fit first"
-            raise AttributeError(f"This RegSearchCV {why}, {wanted!r} is of its best estimator.")
-        return self.best_estimator_
-
-    # --- predict -----------------------------------------------------------------------------------------------
-
-    def predict(self, X: Any) -> Any:
-        """Labels or numbers ``[n]``; ``[n, targets]`` of several, a DataFrame where their tasks are mixed."""
-        return self._ask("predict", X)
-
-    @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities ``[n, C]`` of the classes; by target where tasks are mixed."""
-        return self._ask("predict_proba", X)
-
-    @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
-    def decision_function(self, X: Any) -> Any:
-        """Log-odds ``[n]`` or logits ``[n, C]``, by target where tasks are mixed; an `Estimator`'s own decisions."""
-        return self._ask("decision_function", X)
-
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The deciding scorer; without it scikit-learn's of the model, but of survival and mixed tasks.
 
@@ -348,11 +303,6 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             return float(measure(y, self.predict(X), sample_weight=sample_weight))
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(self._scorer(self._best("score"), validation.validate_predict_data(self, X), y, **options))
-
-    def _ask(self, method: str, X: Any) -> Any:
-        check_is_fitted(self)
-        found = getattr(self._best(method), method)(validation.validate_predict_data(self, X))
-        return found if is_frame(found) or isinstance(found, dict) else np.asarray(found)
 
     # --- what it is --------------------------------------------------------------------------------------------
 
