@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +13,7 @@ from regsearch.errors import InvalidInput
 
 JSON_BYTES = 64 << 20  # a schema of a hundred thousand columns is a tenth of it
 TOML_BYTES = 1 << 20
+NUMBER = "float"  # the key of an object that stands for a number that JSON does not have, such as {"float": "inf"}
 DEEPEST = 64  # levels of lists and tables: a config of a pipeline in a pipeline has ten
 PARTS = 16  # of a dotted key: what a parser does with one grows with their square
 _PART = r"(?:[\w-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
@@ -48,6 +51,28 @@ def parse_json(text: bytes | str, what: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{what} is damaged, it must be JSON ({error}); export it again.") from error
     return _shallow(found, what)
+
+
+def without_constants(value: Any) -> Any:
+    """Plain data as JSON can hold them and `with_constants` gives them back: infinity and NaN are ``{"float": "inf"}``.
+
+    A text alone would be taken for one: a parameter may be "nan", too.
+    """
+    if isinstance(value, Mapping):
+        return {key: without_constants(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_constants(child) for child in value]
+    return {NUMBER: str(value)} if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def with_constants(value: Any) -> Any:
+    """The plain data that `without_constants` was given."""
+    if isinstance(value, Mapping):
+        lone = value.get(NUMBER) if len(value) == 1 else None
+        if lone in ("inf", "-inf", "nan"):
+            return float(lone)
+        return {key: with_constants(child) for key, child in value.items()}
+    return [with_constants(child) for child in value] if isinstance(value, list) else value
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:

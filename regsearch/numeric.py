@@ -35,6 +35,11 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Real) else value
 
 
+def text_if_not_finite(value: Any) -> Any:
+    """Infinity and NaN as their text, as MLflow shows a parameter, for files that lack them; all else as it is."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number of Python's own, and no truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -16,6 +16,7 @@ from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.fold_targets import check_transform
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import SAME, Problem, make_problem
+from regsearch.documents import without_constants
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle import schema
 from regsearch.export.bundle.card import FLATTERS
@@ -286,7 +287,7 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
         "path": {
             "axis": path["axis"], "value": path["value"], "step": outcome.step, "steps": outcome.trajectory.steps,
             "translated": translated(path["axis"], path["value"], problem.rows),
-            "config": to_data(outcome.candidate.config),
+            "config": without_constants(to_data(outcome.candidate.config)),
         },
         "retrained": _before(problem, bundle),
     }  # fmt: skip

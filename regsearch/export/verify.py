@@ -17,6 +17,7 @@ from typing import Any
 from regsearch.cleaning import first_line
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.documents import without_constants
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.example import difference, predictions
 from regsearch.export.bundle.files import CONFIG, MEMBERS, TARGET, Bundle, open_bundle
@@ -182,17 +183,17 @@ def _configs(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
 
 def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> BundleCheck:
     """The config that people read is the one that was searched, at the point of its path that was chosen."""
-    said, path = bundle.head["config"], bundle.provenance["path"]
+    said, then, value = bundle.head["config"], bundle.searched, bundle.provenance["path"]["value"]
     try:
         settings_of(bundle, lambda: fitted(bundle, trusted, module), module)  # what it says can be fitted
-        own = path["config"].get("type") == Estimator.tag()
-        value, then = path["value"], path["config"]
+        own = then.get("type") == Estimator.tag()
         filled = Estimator.data_at(then, value) if own else to_data(_searched(bundle, trusted, module).at(value))
         searched = without_none(filled | ({"prepare": then["prepare"]} if "prepare" in then else {}))
     except Undefined as error:
         return BundleCheck("config", None, str(error))
     except RegsearchError as error:
         return BundleCheck("config", False, str(error))
+    said, searched = without_constants(said), without_constants(searched)  # no NaN is equal to another
     names = dict.fromkeys([*said, *searched])
     other = [name for name in names if said.get(name) != searched.get(name) and (name != "module" or module is None)]
     if bundle.head.get(TARGET) != bundle.provenance["data"].get("transform"):
@@ -328,7 +329,7 @@ def _data(made: Mapping[str, Any], given: Problem, problem: Problem) -> BundleCh
 
 def _searched(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Model:
     """The config as it was searched, its path unfilled; an estimator has none."""
-    data = bundle.provenance["path"]["config"]
+    data = bundle.searched
     if data.get("type") == Estimator.tag():
         return settings_of(bundle, lambda: fitted(bundle, trusted, module), module).config
     return rebuilt(data, lambda: fitted(bundle, trusted, module), module, "the provenance")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from regsearch.data.problem import Problem
 from regsearch.data.rare import RareClasses
 from regsearch.data.tasks import said_task
+from regsearch.documents import without_constants
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import card
 from regsearch.export.bundle.checked import Checked
@@ -181,7 +182,8 @@ def provenance_of(
         | {"pooled": identity["scoring"][0].endswith(POOLED)} | on_targets(scores_by_target(results, chosen)),
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
-            "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
+            "translated": translated(chosen.axis, chosen.value, identity["rows"]),
+            "config": without_constants(trial.config),
         },
     } | ({} if comparable_to else {"reference_diverges": True})  # fmt: skip
 

@@ -10,7 +10,7 @@ from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import Point
 from regsearch.numeric import format_number
-from regsearch.results.formatting import format_items, format_value, json_safe
+from regsearch.results.formatting import format_items, format_value, json_params, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
@@ -126,9 +126,9 @@ class Chosen(Presented):
         return self.point.gap
 
     def row(self) -> dict[str, Any]:
-        """The choice as one JSON object; what is not finite is null."""
+        """The choice as one JSON object; what is not finite is null, a parameter that is not its text."""
         row = {
-            "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
+            "number": self.number, "config": json_params(self.params), "lambda": self.lambda_, "axis": self.axis,
             "value": self.value, "at_edge": self.at_edge, "unsolved": self.unsolved,
             "diverges": self.diverges, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
             "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regsearch.cleaning import printable
 from regsearch.metrics.statistics import Estimate
-from regsearch.numeric import GROUPED, HUGE, format_number, written
+from regsearch.numeric import GROUPED, HUGE, format_number, text_if_not_finite, written
 
 TINY = 1e-5  # below it, too
 ERROR_DIGITS = 2  # significant ones of a standard error
@@ -87,6 +87,11 @@ def json_safe(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [json_safe(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON can hold them: one that is infinite or NaN is its text, which no missing one is taken for."""
+    return {name: text_if_not_finite(value) for name, value in params.items()}
 
 
 def format_items(figures: Mapping[str, Any], between: str = ", ") -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regsearch.inputs import said
-from regsearch.numeric import is_number, is_whole, plain
+from regsearch.numeric import is_number, is_whole, plain, text_if_not_finite
 from regsearch.space.config import to_data
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
@@ -116,6 +116,11 @@ def _inside(value: Any) -> Iterator[tuple[str, Any, Levels | None, Any]]:
         yield from ((str(key), child, None, None) for key, child in value.items())
 
 
+def same_in_row(one: Any, other: Any) -> bool:
+    """Whether two values of rows are the same; infinity and NaN may be their text, which JSON and MLflow have."""
+    return bool(text_if_not_finite(to_data(one)) == text_if_not_finite(to_data(other)))
+
+
 def _shows(option: Any, label: Any, given: Any, off: Any) -> bool:
     """Whether a row says so of an option: by its label, as what it is, or as nothing."""
     if isinstance(option, Leaf):
@@ -128,4 +133,4 @@ def _shows(option: Any, label: Any, given: Any, off: Any) -> bool:
     else:
         shown.append(option)
     switch = isinstance(given, bool)
-    return any(isinstance(one, bool) == switch and to_data(one) == to_data(given) for one in shown)
+    return any(isinstance(one, bool) == switch and same_in_row(one, given) for one in shown)

@@ -18,7 +18,7 @@ import numpy as np
 
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
-from regsearch.numeric import is_number, is_own, is_whole, plain
+from regsearch.numeric import is_number, is_own, is_whole, plain, text_if_not_finite
 from regsearch.space.fields import checked_fields, field_names, public_name
 from regsearch.space.levels import Levels, check_range, nearest, whole, within
 from regsearch.space.naming import readable
@@ -345,7 +345,7 @@ def label(option: Any) -> Any:
     if isinstance(option, Node):
         return option.option_label
     if isinstance(option, float) and math.isnan(option):
-        return "nan"
+        return text_if_not_finite(option)
     return option if option is None or isinstance(option, (bool, int, float, str)) else readable(option)
 
 

@@ -18,7 +18,7 @@ from regsearch.results.trials_table import params_in_row
 from regsearch.space.config import digest, to_data
 from regsearch.space.params import parameter_names
 from regsearch.space.placing import params_for
-from regsearch.space.rows import place_row
+from regsearch.space.rows import place_row, same_in_row
 from regsearch.space.sampling import fill
 
 FORMS = (
@@ -132,6 +132,6 @@ def _rest(row: Mapping[str, Any], params: Mapping[str, Any], used: set[str], spa
         if name not in known:
             hint = did_you_mean(name, known, f"it has {', '.join(known)}")
             yield f"the space has no parameter {said(name)}; {hint}"
-        elif to_data(given) not in (to_data(shown.get(name)), to_data(at_point.get(name))):
+        elif not any(same_in_row(given, own.get(name)) for own in (shown, at_point)):
             there = f"has {said(shown[name])}" if name in shown else "has none"
             yield f"{name} is {said(plain(given))}, where such a config {there}"

@@ -28,7 +28,7 @@ from typing import Any, get_args
 
 from regsearch._types import Task
 from regsearch.data.tasks import OF_A_TARGET
-from regsearch.documents import JSON_BYTES, TOML_BYTES, parse_json, parse_toml, read_bounded
+from regsearch.documents import JSON_BYTES, TOML_BYTES, parse_json, parse_toml, read_bounded, with_constants
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import place
 from regsearch.metrics.averaging import FOLD_WEIGHTS
@@ -111,6 +111,12 @@ class Bundle:
     def factory(self) -> str | None:
         """By what name others import the function that makes the module of a net; `None` for all that is made here."""
         found: str | None = self.head.get(LOAD, {}).get("factory")
+        return found
+
+    @property
+    def searched(self) -> dict[str, Any]:
+        """The config as it was searched, its path unfilled, as plain data; an ensemble has none."""
+        found: dict[str, Any] = with_constants(self.provenance["path"]["config"])
         return found
 
     @property

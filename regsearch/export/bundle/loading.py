@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from regsearch.cleaning import first_line
+from regsearch.documents import without_constants
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.checked import Checked
 from regsearch.export.bundle.column import plain
@@ -186,10 +187,9 @@ def starts_of(folder: str | os.PathLike[str], space: Model) -> list[dict[str, An
 
     None for the space's own reference: it is in no option of the space, and every study begins with it.
     """
-    references = [*map(to_data, space.references().values())]
-    paths = {os.fspath(one.folder): one.provenance["path"] for one in open_bundle(folder).parts}
+    references = [without_constants(to_data(one)) for one in space.references().values()]
     return [
-        params_for(space, path["config"], path["value"], where)
-        for where, path in paths.items()
-        if path["config"] not in references
+        params_for(space, one.searched, one.provenance["path"]["value"], os.fspath(one.folder))
+        for one in open_bundle(folder).parts
+        if one.provenance["path"]["config"] not in references
     ]

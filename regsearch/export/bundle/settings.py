@@ -128,7 +128,7 @@ def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], 
 
 def _check_defined(bundle: Bundle) -> None:
     """What was searched has classes that are here; one that the config alone names is an error in the config."""
-    said = {key: value for key, value in bundle.provenance["path"]["config"].items() if key != "prepare"}
+    said = {key: value for key, value in bundle.searched.items() if key != "prepare"}
     unknown = sorted({tag for tag in tags_in(said) if find(tag) is None})
     if unknown:
         raise Undefined(

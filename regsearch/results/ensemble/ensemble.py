@@ -29,7 +29,7 @@ from regsearch.results.ensemble.correction import corrected
 from regsearch.results.ensemble.pool import Entry, TrialPool, affordable, blended
 from regsearch.results.ensemble.selection import Judge, Selection
 from regsearch.results.ensemble.training import least_train_score
-from regsearch.results.formatting import format_estimate, format_value, json_safe
+from regsearch.results.formatting import format_estimate, format_value, json_params, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.rules import Pick
 from regsearch.results.stored_study import Scoring, StoredStudy
@@ -157,7 +157,7 @@ class Ensemble(Presented):
             "among": self.among,
             "members": [
                 {"number": one.number, "step": one.chosen.step, "weight": one.weight, "score": one.chosen.score,
-                 "config": dict(one.chosen.params)} for one in self.members
+                 "config": json_params(one.chosen.params)} for one in self.members
             ],
             "single": {"number": self.single.number, "score": self.single_score},
             "difference": {"mean": self.difference.mean, "se": self.difference.se, "p": self.difference.p},
