@@ -43,6 +43,8 @@ class Overview(Presented):
         What of the study could not be read.
     by_target
         What the choice scores on each of several targets.
+    lacking
+        Why nothing is said that curves or predictions tell, in a sentence; empty where they can be read.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Overview(Presented):
     damage: Sequence[str] = ()
     nothing: str = ""
     by_target: Mapping[str, float] = field(default_factory=dict)
+    lacking: str = ""
 
     def blocks(self) -> Iterator[Block]:
         """Counts, choice, corrected score, families, advice, table."""
@@ -69,6 +72,8 @@ class Overview(Presented):
         yield f"\n{printable(self.chosen.rule)}: {self.chosen}\n"
         if self.by_target:
             yield f"By target: {format_items(self.by_target)}\n"
+        if self.lacking:
+            yield f"{self.lacking}\n"
         if self.corrected is not None and self.corrected.score is not None:
             yield f"{self.corrected}\n"
         if self.families.rows:

@@ -316,11 +316,17 @@ class Results(TrialArrays, Presented):
         if not self.complete:
             nothing = f"No trial is complete. {self.last_failure}".strip()
             return Overview(self.name, self.metric, self.counts, damage=self.damage, nothing=nothing)
-        chosen = self.choose(rule, step)
+        chosen, best = self.choose(rule, step), self.top(top)
+        if lacking := self.lacks_files:
+            return Overview(self.name, self.metric, self.counts, chosen, top=best, damage=self.damage, lacking=lacking)
         return Overview(
             self.name, self.metric, self.counts, chosen, self.correct(rule, step), self.advice, self.families,
-            self.top(top), self.damage, by_target=scores_by_target(self, chosen),
+            best, self.damage, by_target=scores_by_target(self, chosen),
         )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what scores predictions, which may be no one's to pickle: that is stored, and so are the data."""
+        return vars(replace(self, live=None))
 
     def blocks(self) -> Iterator[Block]:
         """What ``regsearch show`` prints: the study, its best trial, and what to make of it."""
@@ -343,8 +349,7 @@ class Results(TrialArrays, Presented):
         InvalidInput
             When `count` is no positive whole number.
         """
-        wanted = plain(count)
-        if not is_whole(wanted) or wanted < 1:
+        if not is_whole(wanted := plain(count)) or wanted < 1:
             raise InvalidInput(f"How many trials to list must be a positive whole number, got {count!r}; 10 is usual.")
         return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:wanted]]
 

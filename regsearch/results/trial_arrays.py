@@ -38,6 +38,18 @@ class TrialArrays:
         deciding = (str(self.identity["metric"]),)
         return next((tuple(trial.points) for trial in self.all if trial.state == "complete"), deciding)
 
+    @property
+    def lacks_files(self) -> str:
+        """Why what trials measured and predicted cannot be read here, in a sentence; empty where it can be."""
+        complete = {trial.number for trial in self.all if trial.state == "complete"}
+        if complete <= {*self.measured} or self.store.has_files:
+            return ""
+        return (
+            f"Its curves and predictions are not in {self.store.root}, so there is no corrected score and no advice: "
+            "they were removed, went with the process of a search without tracking=, or lie where the artifacts= of "
+            "its script says."
+        )
+
     def curves(self, number: int, metric: str | None = None) -> Curves:
         """Scores ``[folds, steps]`` of a trial along its path.
 

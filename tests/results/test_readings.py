@@ -73,3 +73,11 @@ def test_a_pickle_has_none_of_them(results: Results) -> None:
     scores = kept.curves(1, results.metric).val
     assert len(pickle.dumps(kept)) == before
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(kept)).curves(1, results.metric).val, scores)
+
+
+def test_results_are_pickled_without_what_scores_them(results: Results) -> None:
+    """What scores predictions may be a formula that no pickle takes: results come back without it, and as they were."""
+    assert results.live is not None
+    again = pickle.loads(pickle.dumps(results))
+    assert again.live is None
+    assert str(again) == str(results)

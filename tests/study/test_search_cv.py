@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import sqlite3
 from dataclasses import replace
@@ -394,6 +395,27 @@ def test_pickled_it_predicts_the_same(space: Any) -> None:
     np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
     assert again.results_.trials.drop(columns="fit_s").equals(search.results_.trials.drop(columns="fit_s"))
     assert again.score(X, y) == search.score(X, y)
+
+
+@pytest.mark.slow
+def test_without_its_folder_it_shows_what_it_knows() -> None:
+    """The results of a pickle whose process has gone, with its folder, are shown: all but what curves would tell."""
+    X, y = regression()
+    space = Choice(Linear("l2"), Estimator(Ridge(), {"alpha": Float(0.1, 10.0)}))
+    search = small(space, n_trials=4, scoring=["neg_mean_squared_error", "r2"]).fit(X, y)
+    pickled, best, top = pickle.dumps(search), str(search.results_.best), search.results_.overview().top
+    assert not search.results_.lacks_files
+    del search
+    gc.collect()
+    results = pickle.loads(pickled).results_
+    assert not Path(results.store.root).exists()
+    said = str(results)
+    assert best in said
+    assert "curves and predictions are not in" in said
+    assert repr(results) == said
+    assert "curves and predictions are not in" in results._repr_html_()
+    assert str(results.overview().top) == str(top)
+    assert results.overview().row()["chosen"]["score"] == results.best.score
 
 
 # --- what it leaves behind -------------------------------------------------------------------------------------

@@ -331,13 +331,6 @@ class RegSearchCV(AsksBest, BaseEstimator):  # type: ignore[misc]
             tags.input_tags.allow_nan = True  # what an estimator does not take is filled in front of it
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the data and the formula that score predictions: no pickle takes that; both are stored."""
-        state = dict(super().__getstate__())
-        if "results_" in state:
-            state["results_"] = replace(state["results_"], live=None)
-        return state
-
 
 def _picked_row(refit: Callable[[dict[str, Any]], Any], results: Results) -> Pick:
     """What a function of scikit-learn's kind chooses: of `cv_results_` the index of a row, which is a trial's."""
