@@ -97,9 +97,13 @@ class _Form:
 
 
 def _numbers(X: pd.DataFrame, roles: tuple[ColumnRole, ...], form: _Form) -> list[Any]:
-    """Numbers as they are; who comes behind may fill missing ones."""
+    """Numbers as they are; who comes behind may fill missing ones, which are NaN whatever a type of pandas has."""
+    from sklearn.preprocessing import StandardScaler
+
     names = [one.name for one in roles if one.role == "number"]
-    return [(form.of("passthrough"), selector(X, names))] if names else []
+    # without any scaling: it reads those types, and what a step that passes columns on would refuse of rows to predict
+    floats = StandardScaler(with_mean=False, with_std=False)
+    return [(form.of("passthrough") if form.filled else floats, selector(X, names))] if names else []
 
 
 def _booleans(X: pd.DataFrame, roles: tuple[ColumnRole, ...], form: _Form) -> list[Any]:

@@ -180,6 +180,9 @@ def _check_levels(column: Any, levels: Any) -> None:
             f"Categories of a column must be single values, {column!r} has the {type(whole[0]).__name__} "
             f"{whole[0]!r:.60}; make a column of each part, or convert it: {fix}."
         )
+    infinite = [level for level in levels if isinstance(level, (float, np.floating)) and np.isinf(level)]
+    if infinite:
+        raise InvalidInput(f"Categories of a column must be finite, {column!r} has {infinite[0]}; convert it: {fix}.")
     kinds = sorted({type(canonical(level)).__name__ for level in levels})
     if len(kinds) > 1:
         fix = f"X[{column!r}].map(pd.Timestamp).astype('category')" if kinds == ["Timestamp", "date"] else fix

@@ -90,6 +90,8 @@ class Outcome:
         Why it was pruned or stopped, or failed.
     diverges
         Whether the fit at the chosen step has no limit, so that its deciding score is that of where it was stopped.
+    relabels
+        Whether the deciding score reads labels that are not the likeliest by `predictions`: they do not give it.
     """
 
     candidate: Candidate
@@ -102,6 +104,7 @@ class Outcome:
     measures: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     diverges: bool = False
+    relabels: bool = False
 
     @classmethod
     def left(

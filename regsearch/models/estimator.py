@@ -308,7 +308,7 @@ class EstimatorBackend:
         along = PathDecisions.of(others, [self._predictions(fits, other) for other in others])
         return Outcome(
             candidate, "complete", trajectory, step, self._predictions(fits, step), along, clock() - started,
-            reason=unmeasured(failures),
+            reason=unmeasured(failures), relabels=any(fit.relabels(self.setup.metrics[0]) for fit in fits.values()),
         )  # fmt: skip
 
     def _fit_folds(self, candidate: Candidate, parallel: Any, started: float) -> tuple[dict[int, FoldFit], Stop | None]:

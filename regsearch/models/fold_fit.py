@@ -42,8 +42,8 @@ class FoldFit:
     failures
         What scorers raised that decide nothing, by metric: their scores are NaN.
     labels
-        Decisions ``[n_val, 1, m]`` of the labels that are predicted, where a pooled score reads these and they are not
-        those of `predictions`, as of a classifier with a threshold of its own.
+        Decisions ``[n_val, 1, m]`` of the labels that are predicted, where the deciding or a pooled score may read
+        these and they are not those of `predictions`, as of a classifier with a threshold of its own.
     """
 
     train: Array
@@ -57,6 +57,10 @@ class FoldFit:
         """The decisions that a pooled score is made from."""
         return self.predictions if self.labels is None or not _reads_labels(metric) else self.labels
 
+    def relabels(self, metric: Metric) -> bool:
+        """Whether a score may be of other labels than those that `predictions` make likeliest."""
+        return self.labels is not None and _may_read_labels(metric)
+
     @classmethod
     def failed(cls, why: str) -> FoldFit:
         return cls(np.empty((0, 1)), np.empty((0, 1)), np.empty((0, 1, 1)), why)
@@ -65,6 +69,11 @@ class FoldFit:
 def _reads_labels(metric: Metric) -> bool:
     """Whether a metric is one of scikit-learn's that reads the labels that are predicted, and nothing else."""
     return getattr(metric.scorer, "_response_method", None) == "predict"
+
+
+def _may_read_labels(metric: Metric) -> bool:
+    """Whether it does, or is the user's own, which may; one that reads the fitted estimator is never computed anew."""
+    return _reads_labels(metric) or not (metric.needs_fit or hasattr(metric.scorer, "_response_method"))
 
 
 def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
@@ -104,7 +113,8 @@ def _measured(estimator: Any, problem: Problem, metrics: Any, fold: tuple[Rows, 
     X = take_rows(problem.X, val)
     found = decisions_of(fitted, X, problem)
     labels = None
-    if problem.classes is not None and any(m.pooled and _reads_labels(m) for m in metrics):
+    read = _may_read_labels(metrics[0]) or any(m.pooled and _reads_labels(m) for m in metrics)
+    if problem.classes is not None and read:
         said = as_decisions("predict", fitted.predict(X), problem)
         labels = None if np.array_equal(winners(said), winners(found)) else said[:, None]
     return np.array(scores[0])[:, None], np.array(scores[1])[:, None], found[:, None], labels

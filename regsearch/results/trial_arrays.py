@@ -89,9 +89,10 @@ class TrialArrays:
             ``[n]`` numbers in the units of y, means of counts or amounts, log hazards of survival; ``[n, targets]`` of
             several, in the order of y's columns; ``[n, classes]`` probabilities in the order of the sorted labels,
             which is that of ``classes_``. A classifier that has no probabilities is taken at the logistic function of
-            its decision. Of targets with tasks of their own a DataFrame ``[n, targets]`` of numbers and labels, missing
-            where no fold validates, with the index of X where that is one of numbers, texts or times without a zone,
-            else numbered in the order of the rows. Single precision, where that rounds no difference away.
+            its decision, one whose labels have a threshold of their own at its probabilities. Of targets with tasks of
+            their own a DataFrame ``[n, targets]`` of numbers and labels, missing where no fold validates, with the
+            index of X where that is one of numbers, texts or times without a zone, else numbered in the order of the
+            rows. Single precision, where that rounds no difference away.
 
         Raises
         ------

@@ -78,6 +78,9 @@ class Trial:
         Whether the solver of a fold ended above its tolerance at the chosen step.
     diverges
         Whether the fit has no limit, as classes are separable and nothing is penalised: its score is arbitrary.
+    relabels
+        Whether the deciding score reads labels that are not the likeliest by its predictions, as those of a classifier
+        with a threshold of its own: no such score can be computed from its predictions.
     points
         By metric, the first deciding; empty where there is no score.
     complexity
@@ -124,6 +127,7 @@ class Trial:
     sha256: str = ""
     unsolved: bool = False
     diverges: bool = False
+    relabels: bool = False
     family: str = ""
     lacking: Sequence[str] = ()
     off: Sequence[str] = ()
@@ -167,7 +171,7 @@ class Trial:
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
             unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
             lacking=names.lacking(outcome.chosen_config, candidate.family),
-            off=names.off(outcome.chosen_config, candidate.family),
+            off=names.off(outcome.chosen_config, candidate.family), relabels=outcome.relabels,
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:

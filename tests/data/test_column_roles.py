@@ -101,6 +101,19 @@ def test_what_columns_become_is_what_pandas_and_scikit_learn_say() -> None:
     assert not any(name.startswith(("notes", "owner")) for name in few.get_feature_names_out())
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "UInt8", "int64[pyarrow]", "double[pyarrow]"])
+def test_numbers_of_types_with_a_missing_value_of_their_own_are_floats(dtype: str) -> None:
+    """Beside dates, in training and in rows to predict, they become what floats with NaN become."""
+    floats = X[["sold"]].assign(rooms=np.where(np.arange(N) % 4, np.arange(N) % 7, np.nan))
+    nullable = floats.assign(rooms=floats["rooms"].astype("Int64").astype(dtype))
+    expected = column_transformer(floats).fit(floats)
+    for given in (floats, nullable):
+        step = column_transformer(given).fit(given)
+        assert step.get_feature_names_out().tolist() == expected.get_feature_names_out().tolist()
+        for rows in (floats, nullable):
+            np.testing.assert_array_equal(step.transform(rows), expected.transform(floats))
+
+
 @pytest.mark.parametrize(
     ("roles", "says"),
     [

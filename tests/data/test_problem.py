@@ -66,6 +66,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "None in y": (lambda: make_problem(X, [None, *LABELS[1:]]), "y must have no missing value, got 1; drop"),
     "NA in y": (lambda: make_problem(X, pd.Series([pd.NA, *range(N - 1)], dtype="Int64")), "no missing value, got 1"),
     "inf in y": (lambda: make_problem(X, with_value(Y, np.inf)), "y must be finite, got 1 infinite values; clip"),
+    "inf in categories": (
+        lambda: make_problem(pd.DataFrame({"a": pd.Categorical([np.inf, *([1.5] * (N - 1))])}), Y),
+        r"Categories of a column must be finite, 'a' has inf; convert it: X\['a'\].astype\(str\)",
+    ),
     "y that is called": (
         lambda: make_problem(pd.DataFrame(X).rename(columns=str), "O"),
         "got 'O', and X has no column",

@@ -13,9 +13,11 @@ from made_studies import stored
 from numpy.typing import NDArray
 from samples import regression, study
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 
-from regsearch import MLP, Choice, Float, Linear, Net, Study, spaces
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, Study, spaces
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
@@ -246,6 +248,31 @@ def test_why_there_is_no_corrected_score(tmp_path: Path) -> None:
     best = one.complete[0].number
     one.store.save(best, one.trajectory(best))
     assert "predictions outside training are not stored" in replace(one).corrected.why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scoring", "threshold"), [("balanced_accuracy", 0.2), ("roc_auc", 0.2), ("accuracy", 0.5)])
+def test_a_score_of_other_labels_is_not_computed_from_probabilities(
+    scoring: str, threshold: float, tmp_path: Path
+) -> None:
+    """Where a classifier labels by a threshold of its own, predictions do not give a score of labels: neither a
+    corrected score nor an ensemble is made of what they would score. Of any other they are."""
+    X, y = make_classification(200, 5, weights=[0.85], flip_y=0.1, random_state=0)
+    labels = FixedThresholdClassifier(LogisticRegression(), threshold=threshold, response_method="predict_proba")
+    one = study(tmp_path, data=(X, y), space=Estimator(labels, {"estimator__C": Float(0.01, 10)}), scoring=scoring)
+    results, relabelled = one.run(4, quiet=True), (scoring, threshold) == ("balanced_accuracy", 0.2)
+    best, found, scored = results.best, results.corrected, results.scoring
+    assert [trial.relabels for trial in results.complete] == [relabelled] * len(results.complete)
+    assert (found.score is None) == relabelled
+    assert ("a threshold of its own: balanced_accuracy cannot be computed" in found.why) == relabelled
+    decisions = results.decisions(best.number)
+    assert scored is not None
+    assert decisions is not None
+    again = scored.by_fold([decisions[val, None] for val in scored.folds.val], results.averaging)
+    assert (np.mean(again) == pytest.approx(best.score)) != relabelled
+    if relabelled:
+        with pytest.raises(InvalidInput, match="labels by a threshold of their own do not"):
+            results.ensemble()
 
 
 def few() -> tuple[Problem, str, NDArray[Any]]:

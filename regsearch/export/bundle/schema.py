@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import MIXED, NUMBERS, Task
-from regsearch.data.columns import kinds_of
+from regsearch.data.columns import Kind, kinds_of
 from regsearch.data.features import is_frame, is_sparse, with_sides
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
@@ -258,13 +258,15 @@ def _infinite(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     if not is_frame(X):
         rows, places = np.nonzero(np.isinf(X.reshape(len(X), -1)))
         return rows, places
-    found = [
-        np.flatnonzero(np.isinf(X[name].to_numpy(dtype=float, na_value=np.nan)))
-        if kind == "numeric"
-        else np.array([], int)
-        for name, kind in kinds_of(X).items()
-    ]
+    found = [np.flatnonzero(np.isinf(_numbers_of(X[name], kind))) for name, kind in kinds_of(X).items()]
     return np.concatenate(found), np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+
+
+def _numbers_of(values: Any, kind: Kind) -> NDArray[Any]:
+    """The numbers of a column, which its categories may be; none of one that holds something else."""
+    if kind == "category" and values.cat.categories.dtype.kind == "f":
+        return np.asarray(values.astype(float))
+    return np.asarray(values.to_numpy(dtype=float, na_value=np.nan)) if kind == "numeric" else np.empty(0)
 
 
 def listed(names: Sequence[Any]) -> str:

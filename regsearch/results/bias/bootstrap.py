@@ -61,6 +61,10 @@ from regsearch.results.stored_study import Scoring, StoredStudy
 RESAMPLES = 1000
 LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
 LEVEL = 0.95
+RELABELLED = (
+    "What is chosen predicts other labels than those that its probabilities make likeliest, as with a threshold of its "
+    "own: {metric} cannot be computed from them on other rows."
+)
 LARGEST = 100.0  # of what a ratio of losses is the exponential of: beyond, it says nothing and soon overflows
 
 
@@ -125,7 +129,7 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
         luck = f"{NAMED} How much of its score is luck depends on what it was named for."
         return replace(plain, why=luck if named else unscored)
     scoring = scoring.of_rows_that_weigh()
-    if why := too_few(scoring):
+    if why := RELABELLED.format(metric=plain.metric) if trial.relabels else too_few(scoring):
         return replace(plain, why=why)
     resampling = resampling_of(study, scoring, resamples, seed)
     if not any(one.number == chosen.number and one.stands_for(chosen.step) for one in resampling.contenders):

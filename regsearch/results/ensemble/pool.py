@@ -48,16 +48,16 @@ class TrialPool:
         self.most, self._rows = most, np.unique(np.concatenate(scoring.folds.val))
         if not self.trials:
             raise InvalidInput(
-                f"An ensemble takes trials whose predictions outside training are stored, {study.name!r} has none; "
-                "search a family that makes some."
+                f"An ensemble takes trials whose predictions outside training are stored and say what they score, as "
+                f"labels by a threshold of their own do not; {study.name!r} has none. Search a family that makes some."
             )
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
-        """Those that a rule may choose and whose predictions are stored, best first, each config once."""
+        """Those that a rule may choose and whose predictions say what they score, best first, each config once."""
         by_config = {trial.key: trial for trial in reversed(self.study.candidates)}
         first = (trial for trial in self.study.candidates if by_config[trial.key] is trial)
-        return tuple(trial for trial in first if self._fits(self.study.decisions(trial.number)))
+        return tuple(one for one in first if not one.relabels and self._fits(self.study.decisions(one.number)))
 
     def _fits(self, kept: Array | None) -> bool:
         outputs = self.scoring.problem.outputs
