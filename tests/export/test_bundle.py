@@ -245,7 +245,8 @@ def test_rows_that_no_model_takes(framed: Path, bundle: Path) -> None:
     with pytest.raises(InvalidInput, match=r"infinite ones in the column 'b' \(first in row 2\); clip"):
         load(framed).predict(X.assign(b=np.where(np.arange(len(X)) == 2, np.inf, 1.0)))
     rare = np.where(np.arange(len(X)) == 4, -np.inf, 2.5)
-    with pytest.raises(InvalidInput, match=r"infinite ones in the column 'code' \(first in row 4\)"):
+    refused = pytest.raises(InvalidInput, match=r"infinite ones in the column 'code' \(first in row 4\)")
+    with refused, pytest.warns(UserWarning, match="has the category -inf"):
         load(framed).predict(X.assign(code=pd.Categorical(rare)))
     rows = regression()[0]
     rows[[7, 3], [0, 5]] = -np.inf
