@@ -129,16 +129,16 @@ def cost() -> Iterator[Row]:
 
 
 def sets() -> Iterator[Row]:
-    """The mean rank of each tool; among nets, ours over the best of the others."""
+    """The mean rank of each net among nets; the bar of ours is the best of the others."""
     given = options()
     found = compare(given.seconds, given.repeats)
     KEPT.append(found)
     nets = [name for name in found.tools if found.tools[name].net]
-    others = min(found.ranks(nets)[name] for name in nets if not found.tools[name].ours)
-    for name, rank in found.ranks(list(found.tools)).items():
+    ranks, of_all = found.ranks(nets), found.ranks(list(found.tools))
+    others = min(ranks[name] for name in nets if not found.tools[name].ours)
+    for name, rank in ranks.items():
         bar = others if found.tools[name].ours else math.inf
-        note = f"among nets {found.ranks(nets)[name]:.2f}" if name in nets else "no net"
-        yield Row(f"mean rank of {name}", rank, bar, note)
+        yield Row(f"mean rank of {name} among nets", rank, bar, f"among all {of_all[name]:.2f}")
 
 
 KEPT: list[Compared] = []
