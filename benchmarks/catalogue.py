@@ -45,7 +45,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "catalogue.
 STACKED, ROWS, EPOCHS, ROUNDS = (4, 200, 1, 1) if quick() else (32, 1000, 2, 5)
 OFF_BAR = 1.05
 KINDS: dict[str, dict[str, Any]] = {"table": {}, "image": {"image": True}, "sequence": {"sequence": True},
-                                    "targets": {"targets": 3}}  # fmt: skip
+                                    "targets": {"targets": 3}, "groups": {"groups": True}}  # fmt: skip
 Costs = dict[str, tuple[float, float]]  # by technique: of a stack, and alone
 
 
@@ -53,13 +53,13 @@ Costs = dict[str, tuple[float, float]]  # by technique: of a stack, and alone
 
 
 def setup_of(kind: str, task: str) -> Setup:
-    """Digits as a table, as images, as sequences, or as a regression of three targets."""
+    """Digits as a table, as images, as sequences, in groups, or as a regression of three targets."""
     X, y = load_digits(return_X_y=True)
     X, y = X[:ROWS], y[:ROWS]
     X = X.reshape(-1, 8, 8) if kind in ("image", "sequence") else X
     if task == "regression":
         y = X.reshape(len(X), -1)[:, [20, 28, 36][: 3 if kind == "targets" else 1]].squeeze()
-    problem = make_problem(X, y)
+    problem = make_problem(X, y, groups=np.arange(len(X)) % 30 if kind == "groups" else None)
     return Setup(problem, make_folds(3, problem, 0), resolve("neg_mean_squared_error" if task == "regression" else None,
                                                             problem))  # fmt: skip
 
