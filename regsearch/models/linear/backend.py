@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
+from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, resolve, unmeasured
@@ -23,6 +24,7 @@ from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPie
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
 from regsearch.models.linear.loss import Loss
+from regsearch.models.linear.separable import told_apart
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
@@ -95,7 +97,7 @@ class LinearBackend:
             candidate, "complete", Trajectory(path.axis, self._curves(path, step, solver), path.complexity()), step,
             predictions=predictions, along=along, seconds=clock() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
-            diverges=self._diverges(path, solver),
+            diverges=self._diverges(path, solver) or self._free_columns_tell_apart(config, terms, lambdas),
         )  # fmt: skip
 
     def _left(self, candidate: Candidate, path: FittedPath, stop: Stop, seconds: float, solver: Solver) -> Outcome:
@@ -201,6 +203,25 @@ class LinearBackend:
         limit, (found, *_) = self._scores(grown, self.setup.metrics[:1], solver)[0], path.scores()
         pairs = (limit.train, found.train), (limit.val, found.val)
         return not all(np.allclose(*pair, rtol=0, atol=SAME) for pair in pairs)
+
+    def _free_columns_tell_apart(self, config: LinearConfig, terms: GeneralTerms, lambdas: Array) -> bool:
+        """Whether columns that a penalty leaves alone separate classes in some fold: at no lambda is there a fit then.
+
+        Of a score of labels or ranks, which has a limit there, it is no matter.
+        """
+        problem, metric = self.setup.problem, self.setup.metrics[0]
+        shape = self.design.folds, self.design.shape[1], problem.outputs
+        free = np.flatnonzero(np.broadcast_to(terms.unpenalised, shape).any(axis=(0, 2)))
+        asked = lambdas.any() and config.loss is None and config.limits is None and len(free)
+        if not asked or problem.classes is None or metric.counts or self.design.by_rows:
+            return False
+        for k, train in enumerate(self.design.train):
+            rows = weighing(train, problem.sample_weight)
+            columns = self.design.fold(k)[:, free]
+            dense = columns.toarray() if hasattr(columns, "toarray") else np.asarray(columns)
+            if told_apart(dense[rows], problem.y[rows]):
+                return True
+        return False
 
     def _without_penalty(self, config: LinearConfig, solver: Solver) -> FittedPiece:
         """The fit at lambda 0, shared by all trials of a scale, loss, class weight and limits: their paths' limit."""

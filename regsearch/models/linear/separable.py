@@ -82,6 +82,29 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
     return False
 
 
+def told_apart(columns: Array, y: Array) -> bool:
+    """Whether some decision of a few columns ``[n, q]``, no constant, is at fault in no row of classes ``[n]``.
+
+    A linear program says so: of decisions that put no class before a row's own, the largest sum of leads.
+    """
+    from scipy.optimize import linprog
+
+    labels, codes = np.unique(y, return_inverse=True)
+    spread = columns.std(axis=0)
+    units = np.divide(columns - columns.mean(axis=0), spread, out=np.zeros_like(columns), where=spread > 0)
+    units, m = np.column_stack([units, np.ones(len(y))]), len(labels)
+    if len(units) * units.shape[1] * m * (m - 1) > NUMBERS:
+        return False
+    leads = []
+    for c in range(m):
+        rows = codes != c
+        own = np.eye(m)[codes[rows]] - np.eye(m)[c]  # of a row's own class, against the other
+        leads.append((own[:, :, None] * units[rows, None]).reshape(rows.sum(), -1))
+    lead = np.vstack(leads)
+    found = linprog(-lead.sum(axis=0), A_ub=-lead, b_ub=np.zeros(len(lead)), bounds=(-1, 1))
+    return bool(found.success and -found.fun > ROUNDING * len(lead))
+
+
 def _faults(eta: Array, y: Array) -> Flags:
     return np.asarray((2 * y - 1) * eta <= ROUNDING)
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 from scipy.special import logsumexp
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from regsearch import Path
@@ -175,6 +176,28 @@ def outcome(case: Callable[[], tuple[Any, Any]], scoring: Any, config: Linear) -
 def test_a_score_without_a_limit_is_told(case: Callable[[], tuple[Any, Any]], scoring: str, diverges: bool) -> None:
     """The log-loss of separable classes has no limit, their accuracy and ranks have; of others everything has."""
     assert outcome(case, scoring, Linear("none", 0.0)).diverges == diverges
+
+
+@pytest.mark.parametrize(
+    ("kinds", "penalty", "free", "scoring", "diverges"),
+    [
+        ((0, 1), "l1", "petal length (cm)", "neg_log_loss", True),
+        ((0, 1), "l2", "petal width (cm)", "neg_log_loss", True),
+        ((0, 1), "l1", "sepal width (cm)", "neg_log_loss", False),
+        ((0, 1), "l1", "petal length (cm)", "accuracy", False),
+        ((1, 2), "l2", "petal length (cm)", "neg_log_loss", False),
+        ((0, 1, 2), "l2", "petal length (cm)", "neg_log_loss", True),
+        ((0, 1), "l2", None, "neg_log_loss", False),
+    ],
+)
+def test_columns_left_alone_that_separate_classes_have_no_fit_at_any_lambda(
+    kinds: tuple[int, ...], penalty: str, free: str | None, scoring: str, diverges: bool
+) -> None:
+    """The penalty holds no coefficient by which the log-loss falls for ever; what overlaps, or is held, has a fit."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    rows = y.isin(kinds)
+    config = Linear(penalty, Path(4), unpenalized=None if free is None else [free])
+    assert outcome(lambda: (X[rows], y[rows]), scoring, config).diverges == diverges
 
 
 def test_no_path_ends_where_there_is_no_fit() -> None:
