@@ -333,20 +333,23 @@ def memory() -> Iterator[Row]:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def table(rows: list[Row]) -> str:
-    """Rows as Markdown."""
-    lines = ["| what | ratio | bar | holds | |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {one.name} | {one.ratio:.3g} | {one.bar:.3g} | {'yes' if one.holds else '**no**'} | {one.note} |"
+def table(rows: list[Row]) -> dict[str, str]:
+    """Lines of a Markdown table, by what is measured."""
+    return {
+        one.name: f"| {one.name} | {one.ratio:.3g} | {one.bar:.3g} | {'yes' if one.holds else '**no**'} | {one.note} |"
         for one in rows
-    ]
-    return "\n".join(lines)
+    }
 
 
-def rewritten(page: str, figures: str) -> str:
-    """A page with a new table between its marks."""
-    marks = r"(<!-- bars -->\n).*?(<!-- /bars -->)"
-    return re.sub(marks, lambda found: f"{found[1]}{figures}\n{found[2]}", page, flags=re.DOTALL)
+def rewritten(page: str, measured: dict[str, str]) -> str:
+    """A page whose table has new lines; what was not measured again stays."""
+    marks = r"(<!-- bars -->\n)(.*?)\n(<!-- /bars -->)"
+
+    def renewed(found: re.Match[str]) -> str:
+        lines = {line.split("|")[1].strip(): line for line in found[2].splitlines()} | measured
+        return "\n".join([f"{found[1]}{next(iter(lines.values()))}", *list(lines.values())[1:], found[3]])
+
+    return re.sub(marks, renewed, page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
