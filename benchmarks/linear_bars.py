@@ -347,7 +347,7 @@ def rewritten(page: str, measured: dict[str, str]) -> str:
 
     def renewed(found: re.Match[str]) -> str:
         lines = {line.split("|")[1].strip(): line for line in found[2].splitlines()} | measured
-        return "\n".join([f"{found[1]}{next(iter(lines.values()))}", *list(lines.values())[1:], found[3]])
+        return found[1] + "\n".join([*lines.values(), found[3]])
 
     return re.sub(marks, renewed, page, flags=re.DOTALL)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
+from regsearch.models.base import REFERENCE
 from regsearch.models.estimator import Estimator
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
@@ -50,7 +51,7 @@ def _params(results: Results, trial: Trial, at: Chosen | None) -> dict[str, Any]
     """A config as a flat row; that of an `Estimator` as its `set_params` takes it."""
     if not isinstance(results.space, Estimator):
         return dict(trial.shown_params if at is None else at.params)
-    config = results.space.reference() if trial.role == "reference" else fill(results.space, trial.draws)
+    config = results.space.reference() if trial.role == REFERENCE else fill(results.space, trial.draws)
     return dict(config.params)
 
 

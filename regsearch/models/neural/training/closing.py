@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from regsearch.models.base import REFERENCE
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural.training.run import TrainingRun
 
@@ -55,7 +56,7 @@ class Closing:
     def behind(self, runs: Sequence[TrainingRun]) -> list[TrainingRun]:
         """Which trials to leave for the one that is next to its end; never the reference: all are compared with it."""
         going = [run for run in runs if not run.done]
-        searched = sorted((run for run in going if run.candidate.role != "reference"), key=self._place)
+        searched = sorted((run for run in going if run.candidate.role != REFERENCE), key=self._place)
         rows = sum(len(run.folds) for run in going) - sum(len(run.folds) for run in searched[1:])
         for i, run in enumerate(searched[1:], 1):
             rows += len(run.folds)

@@ -15,7 +15,7 @@ from itertools import count
 from typing import TypeAlias
 
 from regsearch.errors import InvalidInput
-from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.base import REFERENCE, Candidate, Outcome, Setup
 from regsearch.models.deadline import Stop
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
 from regsearch.models.neural.config import NetConfig
@@ -127,7 +127,7 @@ class Stack:
 
     def _rungs(self, candidate: Candidate, config: NetConfig, structure: Structure) -> tuple[int, ...]:
         """Where a trial may be given up: the reference, nowhere."""
-        if candidate.role == "reference":
+        if candidate.role == REFERENCE:
             return ()
         rows = min(self.shared.fold(structure, k).n for k in self._folds)
         return rung_epochs(config.last, len(batch_slices(rows, structure.batch_size)))
