@@ -16,7 +16,6 @@ from regsearch.data.fold_targets import fitted_to, regressor
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.target_transforms import FittedTransform
-from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
@@ -234,23 +233,6 @@ class Setup:
         return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory(), deadline=NO_DEADLINE)
 
 
-def check_scored_by_predictions(setup: Setup, family: str) -> None:
-    """Refuse scorers that need more than predictions, for a family whose models are fitted many at a time.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the scorer, and what it said when it was given predictions alone.
-    """
-    for metric in setup.metrics:
-        if metric.needs_fit:
-            raise InvalidInput(
-                f"{family} scores by predictions, and the scorer {metric.name!r} failed on them: {metric.needs_fit}. "
-                "If it reads the fitted estimator, search an Estimator; if it does not fit a "
-                f"{setup.problem.task} task, choose another."
-            )
-
-
 class Backend(Protocol):
     """Evaluates candidates: pulls one whenever it has room, yields outcomes as they finish."""
 
@@ -374,6 +356,14 @@ class Model(Node, abstract=True):
         seen, transformer = fitted_to(problem)
         fitted = self._refit(seen, seed, deadline)
         return fitted if transformer is None else self._undoing(fitted, problem, transformer)
+
+    def scored(self, fitted: Any, problem: Problem) -> Any:
+        """What scorers take for a model that `refit` has made: an estimator as scikit-learn has them."""
+        return fitted
+
+    def as_long_on(self, share: float) -> Model:
+        """This filled config as it sees as many samples in training on a share of the rows: with more epochs."""
+        return self
 
     @abstractmethod
     def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:

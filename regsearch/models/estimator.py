@@ -20,7 +20,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
-from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
+from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.deadline import Deadline, Stop
 from regsearch.models.fitting import fitted_on, seeded
 from regsearch.models.fold_fit import FoldFit, fit_fold
@@ -31,6 +31,7 @@ from regsearch.models.parameter_ranges import check_names, check_ranges
 from regsearch.models.path import Curves, Trajectory
 from regsearch.models.preparation import Preparation, first_of, preparations
 from regsearch.models.rounds import last_step, left_to_the_data, walked_alike, way_of
+from regsearch.models.scored_by_predictions import check_scored_by_predictions
 from regsearch.models.writable import obstacle
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data

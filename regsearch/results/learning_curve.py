@@ -1,8 +1,9 @@
 """Would more data help? The chosen config on growing parts of each fold's training rows, scored on the same rows.
 
 The parts of a fold are nested, so that from one size to the next rows only come in: drawn at random by class, in whole
-groups where there are groups, and the last rows where folds go forward in time. A net sees as many samples in training
-at every size: where rows are half, epochs are twice as many, so that the curve is one of data, not of training time.
+groups where there are groups, and the last rows where folds go forward in time. A net, or a loop of one's own, sees as
+many samples in training at every size: where rows are half, epochs are twice as many, so that the curve is one of data,
+not of training time.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def learning_curve(
         for s, part in enumerate(folds, start=1):
             progress.show(f"learning curve: size {s} of {len(folds)}")
             share = _rows(part) / _rows(setup.folds)
-            scores.append(_scores(scale_epochs(chosen.config, share), replace(setup, folds=part)))
+            scores.append(_scores(chosen.config.as_long_on(share), replace(setup, folds=part)))
     finally:
         progress.end()
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
@@ -138,15 +139,6 @@ def learning_curve(
 def _rows(folds: Folds) -> float:
     """Training rows, mean over folds."""
     return float(np.mean([len(train) for train in folds.train]))
-
-
-def scale_epochs(config: Any, share: float) -> Any:
-    """A filled config that trains on as many samples from a share of the rows: with more epochs, where it has any."""
-    stopping = config.fields().get("early_stopping")
-    if stopping is None:
-        return config
-    longer = {name: round(getattr(stopping, name) / share) for name in ("epochs", "max_epochs")}
-    return config.replace(early_stopping=stopping.replace(**longer))
 
 
 def _scores(config: Any, setup: Setup) -> tuple[Array, Array]:

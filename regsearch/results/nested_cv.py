@@ -230,8 +230,8 @@ class NestedCV:
     def _outer_fold(self, number: int, results: Results) -> OuterFold:
         """What the rule chooses of an outer fold's study, refitted on its training rows, on its test rows."""
         chosen = results.choose(self.rule)
-        fitted = chosen.config.refit(self.problem.part(self.outer.train[number]), self.seed)
-        test = self.problem.part(self.outer.val[number])
+        seen, test = (self.problem.part(rows[number]) for rows in (self.outer.train, self.outer.val))
+        fitted = chosen.config.scored(chosen.config.refit(seen, self.seed), seen)
         scores = {metric.name: metric.score(fitted, test) for metric in self.metrics}
         return OuterFold(scores, chosen.score, chosen.row()["config"])
 

@@ -354,7 +354,8 @@ class SearchLoop:
             return trial
         with deadline.interruptible():
             try:
-                fitted = config.refit(self.setup.problem, self.setup.seed, deadline)
+                problem = self.setup.problem
+                fitted = config.scored(config.refit(problem, self.setup.seed, deadline), problem)
                 scores = {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
                 parts = tuple(scores_without(self.setup.metrics[0], fitted, test))
             except OutOfTime:

@@ -432,6 +432,44 @@ def test_mistakes_are_told_at_once(made: Callable[[], Any], words: str) -> None:
         made()
 
 
+class Shares:
+    """Says probabilities of the second of two labels, as a torch module might, and is no estimator."""
+
+    def __init__(self, w: NDArray[Any]) -> None:
+        self.w = w
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        return np.asarray(1 / (1 + np.exp(-X @ self.w)))
+
+
+def logistic(config: Any, fold: LoopFold) -> Generator[Any, None, Shares]:
+    """Gradient descent on two labels."""
+    w, y = np.zeros(fold.X.shape[1]), fold.y == "yes"
+    for _ in range(fold.epochs):
+        w = w - 0.1 * (fold.X.T @ (Shares(w).predict(fold.X) - y) / len(y) + config["decay"] * w)
+        yield fold.score(Shares(w).predict(fold.X), Shares(w).predict(fold.X_val))
+    return Shares(w)
+
+
+@pytest.mark.parametrize(("train", "scoring"), [(descent, "r2"), (logistic, "neg_log_loss"), (logistic, "accuracy")])
+def test_whatever_a_loop_returns_is_scored(train: Any, scoring: str, tmp_path: Path) -> None:
+    """On rows held out, and on those of outer folds, a model that is no estimator has the score of its predictions."""
+    X, y = data()
+    labels = y if train is descent else np.where(y > 0, "yes", "no")
+    space = Loop(train, DECAY, plain={"decay": 0.0}, epochs=3)
+    one = Study("scored", X, labels, space=space, root=tmp_path, cv=3, scoring=scoring, test=0.25, tracking=False)
+    best = one.run(2, quiet=True).best
+    test = one.problem.test
+    assert test is not None
+    (metric,) = resolve(scoring, one.problem)
+    fitted = best.config.refit(one.problem, seed=0)
+    said = fitted.predict(test.X)
+    decisions = said if train is descent else np.log(said / (1 - said))
+    expected = metric.along(test, np.arange(test.rows), decisions[:, None, None])[0]
+    assert best.test[scoring] == pytest.approx(expected, rel=1e-9)
+    assert len(one.nested(2, quiet=True).scores) == 2
+
+
 def test_a_transformed_target_is_refused(tmp_path: Path) -> None:
     """Scores that a loop tells are of the y that it is given."""
     X, y = data()

@@ -22,13 +22,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, SearchFailed
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Loop, Net, SearchFailed
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.base import Candidate
-from regsearch.results.learning_curve import SIZES, LearningCurve, scale_epochs, training_subsets
+from regsearch.results.learning_curve import SIZES, LearningCurve, training_subsets
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick
 
@@ -84,14 +84,32 @@ def test_a_net_trains_as_long_on_few_rows(kind: Any, tmp_path: Path) -> None:
     chosen = one.run(2, quiet=True).best
     found = one.learning_curve((0.5, 1.0), quiet=True)
     share = found.sizes[0] / found.sizes[1]
-    config = scale_epochs(chosen.config, share)
+    config = chosen.config.as_long_on(share)
     assert (config.last, config.horizon) == (round(chosen.value / share), round(chosen.config.horizon / share))
     assert config.last > 1.8 * chosen.value
     (part,) = training_subsets(one.problem, one.folds, (0.5,), one.seed)
     (outcome,) = config.backend(replace(one.setup, folds=part)).stream([Candidate(0, config)])
     np.testing.assert_allclose(found.val[:, 0], outcome.trajectory.curves[found.metric].val[:, outcome.step], rtol=1e-6)
     linear = Linear("l2", 0.1)
-    assert scale_epochs(linear, share) is linear
+    assert linear.as_long_on(share) is linear
+
+
+def test_a_loop_trains_as_long_on_few_rows(tmp_path: Path) -> None:
+    """Where more rows bring nothing, a loop that passes them in batches is as good on few: it has more epochs there."""
+
+    def train(config: Any, fold: Any) -> Any:
+        b, schedule = 0.0, fold.max_epochs
+        for _ in range(fold.epochs):
+            for _ in range(len(fold.y) // 8):
+                b += 0.02 * config["rate"] * (3.0 - b)
+            yield fold.score(np.full(len(fold.y), b), np.full(len(fold.y_val), b))
+        assert schedule >= fold.epochs
+
+    X, y = np.arange(240.0).reshape(120, 2), np.full(120, 3.0) + np.tile([-1, 1], 60)
+    one = study(tmp_path, data=(X, y), space=Loop(train, {"rate": Float(0.9, 1.0)}, epochs=10), cv=3)
+    one.run(2, quiet=True)
+    found = one.learning_curve((0.2, 0.5, 1.0), quiet=True)
+    assert np.ptp(found.val, axis=1).max() < 1e-9
 
 
 def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:

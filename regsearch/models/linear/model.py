@@ -17,7 +17,7 @@ from regsearch.data.table_checks import check_columns, check_table
 from regsearch.data.tasks import check_not_mixed
 from regsearch.errors import InvalidInput
 from regsearch.models.axes import LAMBDA
-from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
+from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.deadline import Deadline
 from regsearch.models.linear.columns import check_column_names, columns_of
@@ -27,6 +27,7 @@ from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 from regsearch.models.linear.scales import SCALES
 from regsearch.models.preparation import Preparation, cannot_be_exported, check_preparations, first_of, preparations
+from regsearch.models.scored_by_predictions import check_scored_by_predictions
 from regsearch.space.domains import (
     ClassWeights,
     ColumnFactors,

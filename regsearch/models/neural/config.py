@@ -136,6 +136,10 @@ class NetConfig(Model, abstract=True):
             return self
         return self.replace(early_stopping=self.stopping.replace(epochs=round(value), max_epochs=self.horizon))
 
+    def as_long_on(self, share: float) -> NetConfig:
+        longer = {name: round(getattr(self.stopping, name) / share) for name in ("epochs", "max_epochs")}
+        return self.replace(early_stopping=self.stopping.replace(**longer))
+
     # --- a filled config ---------------------------------------------------------------------------------------
 
     @property

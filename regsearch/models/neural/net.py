@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from regsearch.data.problem import Problem
 from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
-from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
+from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.limits import MAX_STACKED
 from regsearch.models.preparation import cannot_be_exported
+from regsearch.models.scored_by_predictions import check_scored_by_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

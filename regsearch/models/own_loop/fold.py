@@ -110,7 +110,9 @@ class LoopFold:
         """
         assert self._problem is not None
         problem = self._problem
-        decisions = [self._decisions(said, rows) for said, rows in zip((train, val), self._rows, strict=True)]
+        decisions = [
+            decisions_of(said, len(rows), problem) for said, rows in zip((train, val), self._rows, strict=True)
+        ]
         scores = [
             [
                 math.nan if metric.pooled and part else _score(metric, problem, rows, found)
@@ -120,25 +122,31 @@ class LoopFold:
         ]  # fmt: skip
         return EpochScores(np.array(scores[0]), np.array(scores[1]), decisions[1])
 
-    def _decisions(self, said: Any, rows: Rows) -> Array:
-        """``[n, m]`` of what a loop says of some rows."""
-        assert self._problem is not None
-        problem, found = self._problem, np.asarray(said)
-        if len(found) != len(rows) or found.ndim not in (1, 2):
-            raise InvalidInput(f"fold.score needs one prediction for each of {len(rows)} rows, got {_shape(found)}.")
-        if problem.classes is None:
-            if found.size != len(rows) * problem.outputs:
-                raise InvalidInput(f"fold.score needs {problem.outputs} numbers a row, got {_shape(found)}.")
-            return as_decisions("predict", found, problem)
-        if found.ndim == 1 and found.dtype.kind == "f" and problem.outputs == 1:
-            found = np.stack([1 - found, found], axis=1)
-        if found.ndim == 2:
-            _check_probabilities(found, len(problem.classes))
-            return as_decisions("predict_proba", found, problem)
-        unknown = np.setdiff1d(found, problem.classes)
-        if len(unknown):
-            raise InvalidInput(f"fold.score needs labels of y, got {shown(unknown[0])}; or give probabilities.")
+
+def decisions_of(said: Any, rows: int, problem: Problem) -> Array:
+    """``[rows, m]`` of what a loop or its model says of some rows: numbers, probabilities or labels.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not one for each row, or no probabilities.
+    """
+    found = np.asarray(said)
+    if found.ndim not in (1, 2) or len(found) != rows:
+        raise InvalidInput(f"fold.score needs one prediction for each of {rows} rows, got {_shape(found)}.")
+    if problem.classes is None:
+        if found.size != rows * problem.outputs:
+            raise InvalidInput(f"fold.score needs {problem.outputs} numbers a row, got {_shape(found)}.")
         return as_decisions("predict", found, problem)
+    if found.ndim == 1 and found.dtype.kind == "f" and problem.outputs == 1:
+        found = np.stack([1 - found, found], axis=1)
+    if found.ndim == 2:
+        _check_probabilities(found, len(problem.classes))
+        return as_decisions("predict_proba", found, problem)
+    unknown = np.setdiff1d(found, problem.classes)
+    if len(unknown):
+        raise InvalidInput(f"fold.score needs labels of y, got {shown(unknown[0])}; or give probabilities.")
+    return as_decisions("predict", found, problem)
 
 
 def _score(metric: Metric, problem: Problem, rows: Rows, decisions: Array) -> float:

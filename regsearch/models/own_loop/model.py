@@ -15,12 +15,14 @@ from regsearch.data.survival import check_not_survival
 from regsearch.data.tasks import check_not_mixed
 from regsearch.errors import InvalidInput
 from regsearch.inputs import did_you_mean
-from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
+from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.deadline import Deadline, OutOfTime
 from regsearch.models.own_loop.backend import LoopBackend
 from regsearch.models.own_loop.fold import LoopFold
 from regsearch.models.own_loop.own_state import load_shared
+from regsearch.models.own_loop.told_model import told_model
 from regsearch.models.own_loop.training import FoldRun
+from regsearch.models.scored_by_predictions import check_scored_by_predictions
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
 from regsearch.space.path import Path
@@ -168,6 +170,13 @@ class Loop(Model):
 
     def at(self, value: float | None) -> Loop:
         return self if value is None else replace(self, stop_at=round(value))
+
+    def as_long_on(self, share: float) -> Loop:
+        stop_at = None if self.stop_at is None else round(self.stop_at / share)
+        return replace(self, epochs=round(self.epochs / share), stop_at=stop_at)
+
+    def scored(self, fitted: Any, problem: Problem) -> Any:
+        return told_model(fitted, problem)
 
     @property
     def last(self) -> int:
