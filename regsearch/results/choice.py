@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -163,6 +164,13 @@ def marks(trial: Trial | Chosen) -> str:
 
 
 def reasons(why: str, trial: Trial) -> str:
-    """Why a rule chose a trial, and what to think of that where the trial is not solved."""
+    """Why a rule chose a trial, and what to think of that where the trial is not solved, or has no score there."""
     doubts = [f"It is not solved: there {UNSOLVED}."] * trial.unsolved + [f"It diverges: {DIVERGES}."] * trial.diverges
+    if nothing := without_score(trial):
+        doubts.append(f"It has no score there: {nothing}.")
     return " ".join([why, *doubts]).strip()
+
+
+def without_score(trial: Trial) -> str:
+    """Why a trial has no score at its step, as one that was named may have none, without an end; usually nothing."""
+    return "" if math.isfinite(trial.point.val) else f"{trial.metric} is not defined in some fold"

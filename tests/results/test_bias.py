@@ -462,6 +462,22 @@ def test_overtuning_is_its_definition(tmp_path: Path) -> None:
     assert "0.05 ± 0.003 below the best of them, 25% of what had been gained" in str(found)
 
 
+def test_what_no_rule_chooses_was_no_incumbent_that_was_lost(tmp_path: Path) -> None:
+    """A search that follows its validation score away from a better reference has not overtuned: none chooses that."""
+    one = searched(tmp_path, [0.8, 0.6, 0.7], [0.9, 0.65, 0.7])
+    led = replace(one, all=tuple(replace(trial, role="" if trial.number else "reference") for trial in one.all))
+    assert led.overtuning is not None
+    assert led.overtuning.numbers == (1, 2)
+    assert str(led.overtuning).startswith("No overtuning")
+    beaten = replace(led, all=tuple(trial if trial.number else _scoring(trial, 0.5) for trial in led.all))
+    assert beaten.overtuning is not None
+    assert beaten.overtuning.numbers == (0, 1, 2)
+
+
+def _scoring(trial: Trial, score: float) -> Trial:
+    return replace(trial, points={name: replace(point, val=score) for name, point in trial.points.items()})
+
+
 @pytest.mark.slow
 def test_incumbents_of_equal_worth_seldom_overtuned(tmp_path: Path) -> None:
     """Of incumbents that are truly as good, few searches are said to have overtuned, however many they are."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +21,18 @@ from nets import Dial
 from playwright.sync_api import Browser, Dialog, Page
 from samples import regression, study
 from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, SearchFailed, spaces
 from regsearch.results.plots.gap import gap_record
 from regsearch.results.report import note, write_artifacts, write_report
 from regsearch.results.report import page as page_of
 from regsearch.results.report.drawing import BASIC, CARTESIAN, plotly_script
-from regsearch.results.report.sentences import about
+from regsearch.results.report.sentences import about, verdict
 from regsearch.results.report.templates import OURS, rendered
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
+from regsearch.space.path import Path as Lambdas
 
 
 class Links(HTMLParser):
@@ -410,6 +415,25 @@ def test_one_fold(tmp_path: Path) -> None:
     """A single fold has no standard error: the figures and the page do without."""
     one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)
     assert write_artifacts(one, tmp_path / "report")
+
+
+def test_a_step_without_a_score(tmp_path: Path) -> None:
+    """A step that is named where the score is not defined is shown and reported as such, without a figure of NaN."""
+
+    def correlation(true: Any, said: Any) -> float:
+        return float(np.corrcoef(true, said)[0, 1]) if np.ptp(said) > 0 else math.nan
+
+    one = study(tmp_path, space=Linear("l1", Lambdas(20)), scoring=make_scorer(correlation), cv=3)
+    results = one.run(2, quiet=True)
+    number = next(trial.number for trial in results.complete if trial.steps > 1)
+    top = results.choose(number, 0)
+    assert top.why.endswith("It has no score there: correlation is not defined in some fold.")
+    of_top = replace(results, subject=top)
+    text = " ".join(answer for _, answer in verdict(of_top)) + results.against_reference(top)
+    assert "correlation is not defined" in text
+    assert "nan" not in text
+    assert {"gap", "path"} <= set(of_top.plots.all())
+    assert write_report(results, tmp_path / "top.html", top).is_file()
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from regsearch.numeric import format_number
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import is_better
 from regsearch.results.stored_study import StoredStudy
+from regsearch.storage.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Overtuning:
     Attributes
     ----------
     numbers
-        Trials that were the best when they finished and have a held-out score.
+        Trials that were the best when they finished and have a held-out score; the reference only where another scores
+        better, as no rule chooses it.
     val, test
         Their mean validation and held-out scores; larger is better.
     lost
@@ -58,12 +61,15 @@ def overtuning(study: StoredStudy) -> Overtuning | None:
     ----------
     Schneider, Bischl & Feurer (2025), "Overtuning in hyperparameter optimization", AutoML 2025.
     """
-    leader, found = None, []
+    leader: Trial | None = None
+    found: list[tuple[int, float, float, Sequence[float]]] = []
     for trial in sorted(study.complete, key=lambda trial: (trial.end_ms, trial.number)):
         if is_better(trial, leader, study.references, study.metric):
-            leader = trial
+            leader, score = trial, study.point(trial).val
+            # the reference, and what is not solved, may lead before there is a trial to choose: one that scores less
+            # than they follows no validation score
+            found = [one for one in found if one[1] <= score + tolerance_of(np.array([score]))]
             if study.metric in trial.test:
-                score = study.point(trial).val
                 found.append((trial.number, score, trial.test[study.metric], trial.test_parts))
     if not found:
         return None

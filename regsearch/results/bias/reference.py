@@ -11,7 +11,7 @@ from regsearch.errors import NotFound
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Curves
 from regsearch.numeric import format_number
-from regsearch.results.choice import Chosen
+from regsearch.results.choice import Chosen, without_score
 from regsearch.results.formatting import format_estimate
 from regsearch.results.stored_study import StoredStudy, comparable, reference_name
 from regsearch.storage.trial import DIVERGES
@@ -33,6 +33,8 @@ def against_reference(study: StoredStudy, chosen: Chosen) -> str:
     name = reference_name(study, plain)
     if (chosen.number, chosen.step) == (plain.number, plain.step):
         return f"It is the reference itself, {name}."
+    if nothing := without_score(chosen.trial):
+        return f"It has no score to compare: {nothing}."
     if plain.diverges:
         return f"There is nothing to compare with: {name} it diverges, for {DIVERGES}."
     reference, lead = study.point(plain), lead_on_reference(study, chosen)

@@ -143,6 +143,7 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
     places = {"best": _at(study, best(study)), "one se": _at(study, one_se(study))}
     if study.winner != study.candidates[0]:
         places[f"trial {study.winner.number}"] = study.point(study.winner).gap, study.point(study.winner).val
+    places = {name: place for name, place in places.items() if np.isfinite(place).all()}  # a step may have no score
     chosen = np.array(list(places.values()))
     x, y = _frame(dots, np.delete(chosen, 1, axis=0), chosen[1:2], (top.gap_se, top.val_se))
     if (reference := comparable(study)) is not None:

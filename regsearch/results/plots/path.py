@@ -62,7 +62,9 @@ def path_record(study: StoredStudy) -> PathRecord | None:
     best = study.winner
     curves = study.curves(best.number)
     axis = study.trajectory(best.number).axis
-    within = curves.reaching(study.point(best).floor)
+    marks = {_name(study, best): float(axis[best.step])}
+    if len(within := curves.reaching(study.point(best).floor)):  # a step that was named may have no score
+        marks["one standard error"] = float(axis[within[0]])
     train, val, se = curves.average(curves.train), curves.mean(), curves.errors(curves.val)
     return PathRecord(
         along=path_axis(best.axis),
@@ -71,7 +73,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
         train=train,
         val=val,
         se=se,
-        marks={_name(study, best): float(axis[best.step]), "one standard error": float(axis[within[0]])},
+        marks=marks,
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=study.metric_label,
         title=f"Scores along {path_axis(best.axis).name}: trial {best.number}, {model_label(best.params)}",
@@ -87,7 +89,7 @@ def _along_window(train: Array, val: Array, step: int, se: float) -> Window:
     """What is shown of two curves: the chosen point with its error, and no more of a bad beginning than of the rest."""
     room = window(np.concatenate([train, val]), [val[step] - 2 * se, val[step] + 2 * se, train[step]])
     first, third = np.quantile(val[np.isfinite(val)], [0.25, 0.75])
-    low = min(val[step] - 2 * se, first - 1.5 * (third - first), train[step])
+    low = np.nanmin([val[step] - 2 * se, first - 1.5 * (third - first), train[step]])
     return Window(max(room.low, float(low)), room.high, int((val < low).sum()))
 
 
@@ -97,7 +99,7 @@ def path_image(record: PathRecord) -> Image:
     axes.fill_between(record.drawn, record.val - record.se, record.val + record.se, color=VERMILION, alpha=0.15, lw=0)
     axes.plot(record.drawn, record.train, color=BLUE, lw=2, label="train")
     axes.plot(record.drawn, record.val, color=VERMILION, lw=2, label="validation ± 1 standard error")
-    for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=True):
+    for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=False):
         axes.axvline(record.place(value), color="0.35", lw=1, ls=style, label=literal(f"{name}: {along.text(value)}"))
     _show_along(along, axes.xaxis)
     axes.set(
@@ -134,7 +136,7 @@ def path(record: PathRecord) -> Figure:
     name = "validation ± 1 standard error"
     figure.add_scatter(x=record.drawn, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
     band(figure, record.drawn, record.val, record.se, VERMILION, name)
-    for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
+    for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=False):
         figure.add_scatter(
             x=[record.place(value)] * 2, y=record.y.range, mode="lines",
             line={"color": INK, "width": 1.2, "dash": dash}, name=escape(f"{label}: {record.along.text(value)}"),

@@ -13,7 +13,7 @@ from regsearch.results.ablation import summarize
 from regsearch.results.advice.evidence import CLEAR, has_gap
 from regsearch.results.bias.reference import gap_closed, lead_on_reference
 from regsearch.results.by_target import scores_by_target
-from regsearch.results.choice import Chosen
+from regsearch.results.choice import Chosen, without_score
 from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
@@ -82,6 +82,8 @@ def _called(results: Results) -> str:
 
 def _overfitting(results: Results) -> str:
     best = winner_of(results)
+    if nothing := without_score(best.trial):
+        return f"{_called(results)} has no score: {nothing}."
     said = (
         f"{_called(results)} scores {format_number(best.point.val, 5)} on rows it was not trained on and "
         f"{format_number(best.point.train, 5)} on those it was: a gap of {_gap(best.point)}."
@@ -133,6 +135,8 @@ def _other_family(results: Results) -> str:
 
 def _remedy(results: Results) -> str:
     best = winner_of(results)
+    if without_score(best.trial):
+        return "That is not known without its score."
     helpless = leading_reference(results, best.trial.family) is not None
     if helpless or best.unpenalized or best.trial.role == "reference":
         closest = ": look at the figure of scores by kind for what came closest"
