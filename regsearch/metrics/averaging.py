@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
-from regsearch.metrics.statistics import Estimate
+from regsearch.metrics.statistics import Estimate, tolerance_of
 
 FoldWeights: TypeAlias = Literal["equal", "size"]
 FOLD_WEIGHTS: tuple[str, ...] = get_args(FoldWeights)
@@ -109,8 +109,14 @@ class Averaging:
         return self._estimate(values, float(np.sqrt((squares + self.overlap) * variance)), rounding)
 
     def difference(self, first: Array, second: Array, rounding: float = 0.0) -> Estimate:
-        """The mean of ``first - second``, scores ``[K]`` on the same folds, with its `corrected` error."""
-        return self.corrected(first - second, rounding)
+        """The mean of ``first - second``, scores ``[K]`` on the same folds, with its `corrected` error.
+
+        Parameters
+        ----------
+        rounding
+            Of what these are differences of, as gaps are of scores; their own is allowed for in any case.
+        """
+        return self.corrected(first - second, max(rounding, tolerance_of(first, second)))
 
     def _estimate(self, values: Array, error: float, rounding: float) -> Estimate:
         return Estimate(float(self.mean(values)), error, self.folds, self.effective - 1, rounding)

@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import Metric
 from regsearch.numeric import format_number
 
+ROUNDING = 1e-12  # relative difference of two scores that counts as none
 ALPHA = 0.05  # the level at which a difference is called one
 ALIKE = 1e-12  # share of a mean up to which its error is rounding
+
+
+def tolerance_of(*scores: Array) -> float:
+    """What such scores must differ by to differ at all, whatever their unit; 0 where none is a finite number."""
+    return ROUNDING * max(float(np.max(np.abs(one), initial=0.0, where=np.isfinite(one))) for one in scores)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,14 @@ class Estimate:
         above = self.mean > max(errors * self.se, self.rounding)
         return above and (not self.unanimous or self._by_chance <= float(stats.t.sf(errors, self.freedom)))
 
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Mean and error as people read them, rounding as zero."""
+        mean, se = (0.0 if abs(value) <= self.rounding else value for value in (self.mean, self.se))
+        return mean, se
+
     def __str__(self) -> str:
-        mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
+        mean, se = self.shown
         error = f" ± {format_number(se, 2)}" if self.freedom > 0 else ""  # a single fold tells of none
         return f"{format_number(mean, 3)}{error}"
 

@@ -15,15 +15,10 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.numeric import format_number
 
-ROUNDING = 1e-12  # relative difference of two scores that counts as none ...
-TINY = 1e-9  # ... and one that is not worth a word
-
-
-def tolerance_of(*scores: Array) -> float:
-    """What such scores must differ by to differ at all, whatever their unit; 0 where none is a finite number."""
-    return ROUNDING * max(float(np.max(np.abs(one), initial=0.0, where=np.isfinite(one))) for one in scores)
+TINY = 1e-9  # relative difference of two scores that is not worth a word
 
 
 @dataclass(frozen=True)

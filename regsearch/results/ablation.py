@@ -18,7 +18,7 @@ from typing import Any
 from regsearch._types import Array
 from regsearch.errors import SearchFailed
 from regsearch.metrics.averaging import Averaging
-from regsearch.metrics.statistics import ALPHA, Estimate
+from regsearch.metrics.statistics import ALPHA, Estimate, tolerance_of
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Point
@@ -60,9 +60,9 @@ class Change:
 
     def row(self, prefix: str = "") -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
+        (score, score_se), (gap, gap_se) = self.score.shown, self.gap.shown
         figures = {
-            "score_change": self.score.mean, "score_change_se": self.score.se,
-            "gap_change": self.gap.mean, "gap_change_se": self.gap.se,
+            "score_change": score, "score_change_se": score_se, "gap_change": gap, "gap_change_se": gap_se,
             "score": self.point.val, "gap": self.point.gap, "value": self.value,
         }  # fmt: skip
         row: dict[str, Any] = json_safe({f"{prefix}{name}": value for name, value in figures.items()})
@@ -192,6 +192,8 @@ def summarize(found: Mapping[str, Any]) -> str:
     if largest["score_change"] < 0:
         loss = f"without {largest['technique']}, is {_size(largest)}"
         return f"No technique clearly matters: the largest loss, {loss}, {how}."
+    if not least["score_change"]:
+        return f"Nothing is lost without any one of them: {metric} stays what it is, {how}."
     rise = f"without {least['technique']} {metric} rises by {_size(least)}"
     return f"Nothing is lost without any one of them: {rise}, {how}."
 
@@ -289,7 +291,8 @@ def _change(outcome: Outcome, whole: Outcome, averaging: Averaging) -> Change:
     (score, gap), (score_before, gap_before) = _folds(outcome), _folds(whole)
     return Change(
         outcome.point, path_axis(outcome.candidate.config.axis).number(outcome.value),
-        averaging.difference(score, score_before), averaging.difference(gap, gap_before),
+        averaging.difference(score, score_before),
+        averaging.difference(gap, gap_before, tolerance_of(score, score_before)),
     )  # fmt: skip
 
 

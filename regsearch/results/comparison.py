@@ -16,9 +16,9 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
-from regsearch.metrics.statistics import ALPHA, Estimate
+from regsearch.metrics.statistics import ALPHA, Estimate, tolerance_of
 from regsearch.models.axes import path_axis
-from regsearch.models.path import Point, tolerance_of
+from regsearch.models.path import Point
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import Measured, format_value, json_safe
 from regsearch.results.presented import Block, Presented
@@ -163,7 +163,7 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
     over = first.averaging
     differences = tuple(
         StudyDifference(
-            study.name, over.difference(own_val, val, tolerance_of(own_val, val)), over.difference(own_gap, gap)
+            study.name, over.difference(own_val, val), over.difference(own_gap, gap, tolerance_of(own_val, val))
         )
         for study, (own_val, own_gap) in zip(studies[1:], rest, strict=True)
     )
@@ -232,7 +232,8 @@ def _rescored(first: Results, results: Results, chosen: Chosen) -> Array:
 
 def _sentence(one: StudyDifference, first: str, metric: str) -> str:
     score = one.score
-    by = f"{format_value(abs(score.mean), score.se)} in {metric}"
+    mean, se = score.shown
+    by = f"{format_value(abs(mean), se)} in {metric}"
     known = f"p = {score.p:.2g}" if math.isfinite(score.p) else "a single fold: no test"
     if score.p < ALPHA:
         return f"{one.name} is {'better' if score.mean > 0 else 'worse'} than {first} by {by} ({known})."

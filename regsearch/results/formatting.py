@@ -27,7 +27,7 @@ class Measured(NamedTuple):
     @classmethod
     def of(cls, estimate: Estimate, sign: str = "") -> Measured:
         """A mean over folds with its standard error."""
-        return cls(estimate.mean, estimate.se, sign)
+        return cls(*estimate.shown, sign)
 
 
 class NumberFormat(NamedTuple):
@@ -113,7 +113,7 @@ def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> st
 
 def format_estimate(estimate: Estimate, sign: str = "", digits: int = 3) -> str:
     """A mean over folds with its standard error."""
-    return format_value(estimate.mean, estimate.se, sign, digits)
+    return format_value(*estimate.shown, sign, digits)
 
 
 def format_duration(seconds: float) -> str:

@@ -78,7 +78,7 @@ class LearningCurve(Presented):
         if rise.beyond(CLEAR) and now > before:  # rows are rounded means: close sizes may have the same
             doubled = rise.mean / math.log2(now / before)
             return f"More data would help: {step}, which is {doubled:+.3g} for each doubling."
-        if rise.mean > 0 and not rise.mean < rise.se:
+        if rise.mean > rise.rounding and not rise.mean < rise.se:
             return f"More data might help: {step}."
         return f"More data of this kind would hardly help: {step}."
 

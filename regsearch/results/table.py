@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from regsearch.cleaning import as_html, as_words, printable
-from regsearch.models.path import ROUNDING
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.results.formatting import Measured, NumberFormat
 
 

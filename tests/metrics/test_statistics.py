@@ -14,6 +14,9 @@ from scipy import stats
 
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.statistics import ALPHA, Estimate
+from regsearch.models.path import Point
+from regsearch.results.ablation import Change
+from regsearch.results.formatting import Measured, format_estimate
 
 SCORES = arrays(np.float64, st.integers(2, 12), elements=st.floats(-100, 100).map(lambda x: round(x, 3)))
 
@@ -54,6 +57,18 @@ def test_edges(estimate: Estimate, t: float, p: float) -> None:
     """What differs by rounding does not differ; folds that differ by the same prove little, a single one nothing."""
     assert estimate.t == t
     np.testing.assert_equal(estimate.p, p)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_rounding_is_no_difference_however_sure_the_folds_are_of_it(unit: float) -> None:
+    """Scores that differ in their last digits, in every fold alike, are shown as equal and tested as equal."""
+    scores = unit * np.array([-1.0, -1.2, -0.9, -1.1, -1.05])
+    found = Averaging.equal(5).difference(scores, scores * (1 + 3e-15))
+    assert found.mean > 2 * found.se > 0
+    assert (found.p, found.p_greater, found.certain, found.beyond(2.0)) == (1.0, 0.5, False, False)
+    assert format_estimate(found, "+") == "0 ± 0"
+    assert Measured.of(found) == (0.0, 0.0, "")
+    assert Change(Point(0.0, 0.0, 0.0, 0.0, 0.0), None, found, found).row()["score_change"] == 0.0
 
 
 def test_few_folds_that_count_rows_find_no_difference_where_there_is_none() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regsearch.models.path import ROUNDING, Point
+from regsearch.metrics.statistics import ROUNDING
+from regsearch.models.path import Point
 from regsearch.results.ranking import candidates, is_better, rank_trials
 from regsearch.storage.trial import Trial
 

@@ -21,8 +21,9 @@ from sklearn.dummy import DummyRegressor
 import regsearch
 from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, spaces
 from regsearch import nn_techniques as t
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.models.linear import backend
-from regsearch.models.path import ROUNDING, Point
+from regsearch.models.path import Point
 from regsearch.results.choice import describe
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import merge_ties, rank_trials

@@ -17,8 +17,9 @@ from functools import cached_property
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.models.linear.design import Piece
-from regsearch.models.path import ROUNDING, Curves, choose_step
+from regsearch.models.path import Curves, choose_step
 
 RISE = 0.03  # a path ends once its mean loss has been this much above its minimum ...
 PATIENCE = 0.1  # ... for this share of the path's points (at least 10)

@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
-from regsearch.models.path import tolerance_of
+from regsearch.metrics.statistics import tolerance_of
 from regsearch.numeric import format_number
 from regsearch.results.bias.choosing import method_of
 from regsearch.results.bias.resampling import Resampling

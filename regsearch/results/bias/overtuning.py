@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch.metrics.scorer import label_of
-from regsearch.metrics.statistics import ALPHA, PARTS, difference_se
-from regsearch.models.path import tolerance_of
+from regsearch.metrics.statistics import ALPHA, PARTS, difference_se, tolerance_of
 from regsearch.numeric import format_number
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import is_better

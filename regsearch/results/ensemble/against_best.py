@@ -21,7 +21,6 @@ from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.blending import to_decisions
 from regsearch.metrics.pooled import pooled_scores, repetitions
 from regsearch.metrics.statistics import Estimate
-from regsearch.models.path import tolerance_of
 from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.selection import Judge
 from regsearch.results.stored_study import Scoring
@@ -99,7 +98,7 @@ def difference(anew: SelectionAnew, averaging: Averaging) -> Estimate:
             both = np.stack([anew.means(points, best, weights), points[:, best[0]]], axis=1)
             said[cell] = to_decisions(scoring.problem, both)
     found = _scores(scoring, left, said)
-    return left.averaging.difference(found[:, 0], found[:, 1], tolerance_of(found))
+    return left.averaging.difference(found[:, 0], found[:, 1])
 
 
 def _scores(scoring: Scoring, left: HeldOut, said: Sequence[Array]) -> Array:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.blending import to_average, to_decisions
-from regsearch.models.path import ROUNDING
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.results.stored_study import Scoring
 
 PATIENCE = 10  # picks in a row that make nothing better, after which it ends

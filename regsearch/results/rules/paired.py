@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.metrics.statistics import ALPHA, Estimate
-from regsearch.models.path import ROUNDING
+from regsearch.metrics.statistics import ALPHA, ROUNDING, Estimate
 from regsearch.numeric import format_number
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import complexity_known, least_cost, near_best, path_points

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.models.axes import path_axis
-from regsearch.models.path import ROUNDING
 from regsearch.numeric import format_number
 from regsearch.results.ranking import merge_ties
 from regsearch.results.rules.pick import Pick
