@@ -46,6 +46,7 @@ from regsearch.testing.weights import repeated
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 CLOSE = 1e-9  # gap of fits whose scores are compared
 EXAMPLES = 50  # configs at random, beside those at the ends of their domains
+FAR = 1e12  # that coefficients are multiplied by to be large
 LARGEST = 4.0  # number that a field is tried at: weights are powers, which need not overflow
 
 SUITE = Suite()
@@ -126,7 +127,10 @@ def starts_are_in_order(cls: type[Penalty]) -> None:
 # --- its terms -------------------------------------------------------------------------------------------------
 
 
-@SUITE.check("check the signs of the terms: l1 and l2 must not be negative, nor depend on w or lambda.")
+@SUITE.check(
+    "check value: l1 and l2, where it is made of them, must not be negative, nor depend on w or lambda; terms that are "
+    "not convex say convex = False."
+)
 def value_is_convex(cls: type[Penalty]) -> None:
     """A penalty is zero at zero, never negative and even; one that is convex is linear in lambda, too."""
     for penalty, terms, shape, random in examples(cls):
@@ -145,7 +149,23 @@ def value_is_convex(cls: type[Penalty]) -> None:
         require(bool(np.all(middle <= ends * (1 + 1e-9) + 1e-9)), f"{penalty} is larger between two points than there.")
 
 
-@SUITE.check("check the terms: GeneralTerms.prox follows from l1 and l2, which must broadcast to [K, p, m].")
+@SUITE.check(
+    "let l1_ratio say how much of the strength is L1; of what is neither L1 nor L2 let l2_share say how much is L2."
+)
+def l2_share_is_how_it_grows(cls: type[Penalty]) -> None:
+    """Of large coefficients a penalty is half the sum of their squares, times its L2 share."""
+    for penalty, terms, shape, random in examples(cls) if cls.path else ():
+        w = random.uniform(0.5, 1.5, size=shape)
+        grown = terms.value(FAR * w, 1.0) / FAR / FAR / ((w**2).sum(axis=(-2, -1)) / 2)
+        share = float(penalty.l2_share)
+        found = f"{penalty} has an L2 share of {share:.3g}, and grows as {grown.max():.3g} of one."
+        require(bool(np.all(np.abs(grown - share) <= 1e-3)), found)
+
+
+@SUITE.check(
+    "check prox and value: they must be of one penalty, the prox at step times lambda; of Terms it follows from l1 and "
+    "l2, which must broadcast to [K, p, m]."
+)
 def prox_minimises(cls: type[Penalty]) -> None:
     """The prox minimises ``|u - w|^2 / 2 + value(u, step)``: no nearby, zero or random point is better."""
     for penalty, terms, shape, random in examples(cls):
@@ -179,7 +199,10 @@ def plain_is_an_elastic_net(cls: type[Penalty]) -> None:
 # --- fits with it ----------------------------------------------------------------------------------------------
 
 
-@SUITE.check("check l1, from which lambda_max follows: with an L1 part each column needs a weight, however small.")
+@SUITE.check(
+    "check lambda_max, which follows from distance, or from l1: with an L1 part each column needs a weight, however "
+    "small."
+)
 def path_starts_at_zero(cls: type[Penalty]) -> None:
     """The top of a path zeroes every coefficient of every fold, just below it one is in use; without L1 none is 0."""
     for task in tasks(cls) if cls.path else ():
@@ -347,7 +370,9 @@ def _example(seed: int, penalty: Penalty) -> Example:
     random = np.random.default_rng(seed)
     initial = random.normal(size=(FOLDS, *random.integers(1, (7, 4)))) + 0.01
     columns = PenalisedColumns.plain(np.arange(initial.shape[1]) // 2)  # two of each feature
-    return Example(penalty, penalty.terms(lambda: initial).on(columns), initial.shape, random)
+    terms = penalty.terms(lambda: initial)
+    require(isinstance(terms, GeneralTerms), f"terms must return Terms, or other GeneralTerms, and returns {terms!r}.")
+    return Example(penalty, terms.on(columns), initial.shape, random)
 
 
 def _backend(task: Task, tol: float = 1e-11, setup: Callable[[Task], Setup] = plain_setup) -> LinearBackend:

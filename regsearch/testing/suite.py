@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -38,9 +39,15 @@ class Check:
         try:
             self.holds(cls)
         except Exception as error:
-            found = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            found = str(error) if isinstance(error, AssertionError) else _raised(error)
             says = f"{cls.__name__} fails {self.name!r}: {self.statement}\n\n{found.strip()}\n\nTo mend it: {self.fix}"
             raise AssertionError(says) from error
+
+
+def _raised(error: Exception) -> str:
+    """What was raised, and where: it may be in code of one's own that has nothing to do with the property."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error}\nRaised in {place.filename}, line {place.lineno}, by: {place.line}"
 
 
 class Suite:

@@ -149,6 +149,9 @@ def says_what_it_does_not_fit(cls: type[Technique]) -> None:
 @SUITE.check("declare by off= where a field has no effect; main is the field that stands for the whole technique.")
 def off_is_what_tables_show(cls: type[Technique]) -> None:
     """A config without the technique shows in a table what the technique shows at its neutral value."""
+    offs = cls.neutral_fields().values()
+    known = any(off is not None for off in offs) or not offs or not is_stacked(cls)
+    require(known, f"No field says by off= where {cls.__name__} has no effect.")
     for slot in cls.slots if is_stacked(cls) else ():
         names = ParameterNames.of(net_for(slot, None, **{slot: Choice(None, cls())}))
         without, off = (

@@ -24,6 +24,8 @@ from sklearn.model_selection import cross_val_score
 from strategies import ints, ranges
 
 from regsearch import (
+    L0,
+    BestSubset,
     Choice,
     ElasticNet,
     Estimator,
@@ -39,7 +41,7 @@ from regsearch import Path as Axis
 from regsearch.metrics.statistics import Estimate
 from regsearch.mirror.content import trial_record
 from regsearch.results.advice import Advice, RangeExtension, range_extensions, widened
-from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case
+from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case, _ridge
 from regsearch.results.advice.evidence import difference, no_better_than_constant, overfits, scale_of
 from regsearch.results.advice.leaves import SpaceLeaf, draws_of, space_leaves, wider
 from regsearch.results.advice.ranges import _longer
@@ -73,6 +75,15 @@ def advised(root: Path, trials: int = 6, **options: Any) -> dict[str, Advice]:
 def with_target(data: tuple[Any, Any]) -> tuple[Any, Any]:
     X, y = data
     return np.column_stack([X, y]), y
+
+
+@pytest.mark.parametrize(("penalty", "share"), [(L0(ridge=0.01), 0.01), (BestSubset(), 0.0), ("elastic_net", None)])
+def test_the_l2_part_is_that_of_the_penalty(penalty: Any, share: float | None, tmp_path: Path) -> None:
+    """What steadies repeated columns is the L2 part of a penalty, which a price for each column is not."""
+    one = study(tmp_path, space=Linear(penalty, Float(0.01, 0.1)), data=regression(40, 4), cv=3).run(2, quiet=True)
+    best = one.candidates[0]
+    expected = 1 - best.params["l1_ratio"] if share is None else share
+    assert _ridge(one, best) == pytest.approx(best.params["lambda"] * expected)
 
 
 def with_twin(data: tuple[Any, Any]) -> tuple[Any, Any]:

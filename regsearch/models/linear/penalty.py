@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -172,6 +172,12 @@ class Penalty(Node, abstract=True):
     def names(self) -> tuple[str, ...]:
         """The columns of X that the penalty has something to say of."""
         return ()
+
+    @property
+    def l2_share(self) -> Any:
+        """How much of the strength of a filled penalty is that of half the squared coefficients."""
+        own: Any = self  # of a class, or a field
+        return 1 - own.l1_ratio
 
     @abstractmethod
     def terms(self, initial: Callable[[], Array]) -> GeneralTerms:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ from regsearch.results.advice.ranges import (
     says_of_kinds,
     still_rising_at_end,
 )
-from regsearch.results.stored_study import StoredStudy, comparable, is_winner, reference_name
+from regsearch.results.stored_study import StoredStudy, comparable, is_winner, reference_name, unfilled_config
 from regsearch.space.path import Path
 from regsearch.space.sampling import size
 from regsearch.storage.trial import Trial
@@ -303,9 +302,9 @@ def collinear(case: Case) -> Advice | None:
     if values is None or not case.sampled or not _is_linear(case) or params.get("scale") != "standard":
         return None
     # curvature of the log loss is at most a quarter of that of half the squared error
-    ridge = _ridge(params) * (1 if study.identity["task"] == "regression" else 4)
+    ridge = _ridge(study, case.best) * (1 if study.identity["task"] == "regression" else 4)
     before, after = (_ratio(values[1] + one, values[0] + one) for one in (0.0, ridge))
-    tried = any(_ridge(trial.params) > 0 for trial in case.sampled)
+    tried = any(_ridge(study, trial) > 0 for trial in case.sampled)
     if after < CONDITION or (tried and study.identity["columns"] >= study.identity["rows"]):
         return None
     what = "drop or merge some" if tried else "search a penalty with an L2 part (l2, elastic_net), or drop some"
@@ -319,8 +318,11 @@ def _is_linear(case: Case) -> bool:
     return bool((case.best.config or {}).get("type") == "linear")
 
 
-def _ridge(params: Mapping[str, Any]) -> float:
-    return float(params.get("lambda") or 0.0) * (1 - float(params.get("l1_ratio", 1.0)))
+def _ridge(study: StoredStudy, trial: Trial) -> float:
+    """The strength of the L2 part of a trial's penalty; of one that only the user's script has, by its L1 ratio."""
+    penalty = getattr(unfilled_config(study, trial), "penalty", None)
+    share = getattr(penalty, "l2_share", 1 - float(trial.params.get("l1_ratio", 1.0)))
+    return float(trial.lambda_ or 0.0) * float(share)
 
 
 def _ratio(greatest: float, least: float) -> float:

@@ -147,6 +147,14 @@ def _inconsistent() -> type[Penalty]:
     return _lasso("Inconsistent", **drawn)
 
 
+def _unshared() -> type[Penalty]:
+    return _lasso("Unshared", l1_ratio=0.0, plain=False)
+
+
+def _nothing() -> type[Penalty]:
+    return _lasso("Nothing", terms=lambda self, initial: None)
+
+
 @pytest.mark.usefixtures("unregistered")
 @pytest.mark.parametrize(
     ("make", "check"),
@@ -158,6 +166,8 @@ def _inconsistent() -> type[Penalty]:
         (_unchecked, "domain_is_kept"),
         (_concave, "value_is_convex"),
         (_misshapen, "value_is_convex"),
+        (_nothing, "value_is_convex"),
+        (_unshared, "l2_share_is_how_it_grows"),
         (_raising, "value_is_convex"),
         (_weighted, "plain_is_an_elastic_net"),
         (_unpenalised, "path_starts_at_zero"),
@@ -172,6 +182,7 @@ def test_a_mistake_is_named(make: Any, check: str) -> None:
     (one,) = (found for found in SUITE.checks if found.name == check)
     assert one.statement in str(failed.value)
     assert str(failed.value).endswith(one.fix)
+    assert (f"Raised in {__file__}, line " in str(failed.value)) == (make is _raising)
 
 
 @pytest.mark.slow

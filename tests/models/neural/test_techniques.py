@@ -298,6 +298,20 @@ def state_outside() -> type[Technique]:
     return Faulty
 
 
+def never_off() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """It shrinks weights, and says nowhere at which level it does not."""
+
+        level: Any = level(off=None)
+
+        @staticmethod
+        def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+            theta.mul_(1 - v.level[:, None])
+
+    return Faulty
+
+
 FAULTS: dict[str, tuple[Callable[[], type[Technique]], str]] = {
     "is_declared": (not_frozen, "It is no frozen dataclass"),
     "is_declared, undocumented": (not_documented, "It has no docstring"),
@@ -306,6 +320,7 @@ FAULTS: dict[str, tuple[Callable[[], type[Technique]], str]] = {
     "stands_in_a_net, hook": (hook_nobody_calls, "Nobody calls on_steps"),
     "starts_are_in_order": (out_of_order, "what is weak, usual, strong is|says .*'weak': 0.3"),
     "starts_are_in_order, range": (out_of_range, "'strong': 0.9.*has .*0.42"),
+    "off_is_what_tables_show": (never_off, "No field says by off= where Faulty has no effect"),
     "does_something": (does_nothing, "learns what a net without it learns"),
     "off_is_off": (not_off, "beside a row with it"),
     "stacked_equals_separate": (rows_meet, "row 2 of 5"),

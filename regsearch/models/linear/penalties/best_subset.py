@@ -24,5 +24,9 @@ class BestSubset(Penalty):
     other_losses: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 0.0
 
+    @property
+    def l2_share(self) -> float:
+        return 0.0
+
     def terms(self, initial: Callable[[], Array]) -> EverySubsetTerms:
         return EverySubsetTerms(0.0)

@@ -27,5 +27,9 @@ class L0(Penalty):
     l1_ratio: ClassVar[float] = 0.0
     ridge: Any = tunable(Between(0, 1e3), Float(1e-3, 10.0, log=True), off=0.0)
 
+    @property
+    def l2_share(self) -> Any:
+        return self.ridge
+
     def terms(self, initial: Callable[[], Array]) -> CountedTerms:
         return CountedTerms(number(self.ridge))
