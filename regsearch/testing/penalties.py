@@ -14,10 +14,9 @@ eta        [n, m]      decisions
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +24,11 @@ from regsearch._types import Array, Task
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.model import Linear
 from regsearch.models.linear.penalty import Penalty, Terms
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.space.config import from_toml, to_toml
-from regsearch.space.domains import Between
 from regsearch.space.fields import public_name
 from regsearch.space.params import flat
 from regsearch.space.path import Path
@@ -40,14 +38,12 @@ from regsearch.testing.by_the_book import mean_loss, proximal_gradient
 from regsearch.testing.declared import DECLARE, check_declared
 from regsearch.testing.designs import FOLDS, collinear_setup, plain_setup
 from regsearch.testing.levels import IN_ORDER, check_levels
+from regsearch.testing.penalty_examples import TASKS, configs, examples, numbers, tasks
 from regsearch.testing.suite import Suite, require
 from regsearch.testing.weights import repeated
 
-TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 CLOSE = 1e-9  # gap of fits whose scores are compared
-EXAMPLES = 50  # configs at random, beside those at the ends of their domains
 FAR = 1e12  # that coefficients are multiplied by to be large
-LARGEST = 4.0  # number that a field is tried at: weights are powers, which need not overflow
 
 SUITE = Suite()
 
@@ -328,51 +324,6 @@ def weights_count_rows(cls: type[Penalty]) -> None:
 
 
 # --- what they are checked on ----------------------------------------------------------------------------------
-
-
-def numbers(cls: type[Penalty]) -> dict[str, Between]:
-    """The fields that hold a number between two others, with these."""
-    declared = {field.name: field.metadata["domain"] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    return {name: domain for name, domain in declared.items() if isinstance(domain, Between)}
-
-
-def tasks(cls: type[Penalty]) -> tuple[Task, ...]:
-    """Those that the penalty is for."""
-    return tuple(task for task in TASKS if task in cls.tasks)
-
-
-def configs(cls: type[Penalty]) -> Iterator[Penalty]:
-    """A penalty by default, at the ends of its domains, and at random in them."""
-    spans = {name: (max(of.low, -LARGEST), min(of.high, LARGEST)) for name, of in numbers(cls).items()}
-    plain, random = default(cls()), np.random.default_rng(0)
-    yield plain
-    for ends in itertools.product(*spans.values()):
-        yield plain.replace(**dict(zip(spans, ends, strict=True)))
-    for _ in range(EXAMPLES):
-        yield plain.replace(**{name: float(random.uniform(*span)) for name, span in spans.items()})
-
-
-class Example(NamedTuple):
-    """A config, its terms for an initial estimate of the shape ``[K, p, m]``, and what else to draw from."""
-
-    penalty: Penalty
-    terms: GeneralTerms
-    shape: tuple[int, ...]
-    random: np.random.Generator
-
-
-def examples(cls: type[Penalty]) -> Iterator[Example]:
-    """Every one of `configs`, each for an initial estimate of another shape."""
-    return itertools.starmap(_example, enumerate(configs(cls)))
-
-
-def _example(seed: int, penalty: Penalty) -> Example:
-    random = np.random.default_rng(seed)
-    initial = random.normal(size=(FOLDS, *random.integers(1, (7, 4)))) + 0.01
-    columns = PenalisedColumns.plain(np.arange(initial.shape[1]) // 2)  # two of each feature
-    terms = penalty.terms(lambda: initial)
-    require(isinstance(terms, GeneralTerms), f"terms must return Terms, or other GeneralTerms, and returns {terms!r}.")
-    return Example(penalty, terms.on(columns), initial.shape, random)
 
 
 def _backend(task: Task, tol: float = 1e-11, setup: Callable[[Task], Setup] = plain_setup) -> LinearBackend:

@@ -21,7 +21,7 @@ from regsearch.models.neural import MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.space.registry import kinds
 from regsearch.space.sampling import default
-from regsearch.testing.penalties import tasks
+from regsearch.testing.penalty_examples import tasks
 
 ROWS, COLUMNS = 72, 5
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")

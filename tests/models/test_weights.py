@@ -34,7 +34,7 @@ from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.data import SCALES as NET_SCALES
 from regsearch.space.registry import kinds
 from regsearch.space.sampling import default
-from regsearch.testing.penalties import tasks
+from regsearch.testing.penalty_examples import tasks
 from regsearch.testing.weights import repeated, without_weightless
 
 ROWS, FOLDS = 66, 3

@@ -22,7 +22,7 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.scales import SCALES
 from regsearch.models.path import choose_step
 from regsearch.space.sampling import default
-from regsearch.testing.penalties import tasks
+from regsearch.testing.penalty_examples import tasks
 
 SHIPPED = [getattr(penalties, name) for name in penalties.__all__]
 WITH_PATH = [cls for cls in SHIPPED if cls.path]
