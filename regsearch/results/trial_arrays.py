@@ -18,10 +18,11 @@ from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
 from regsearch.results.readings import Readings
 from regsearch.storage.arrays import TASKS
-from regsearch.storage.store import Store
+from regsearch.storage.store import TRIALS, Store, trial_file
 from regsearch.storage.trial import Trial
 
 NUMBER = "The number of a trial"
+LISTED = 5  # trials that are named
 
 
 class TrialArrays:
@@ -41,13 +42,25 @@ class TrialArrays:
     @property
     def lacks_files(self) -> str:
         """Why what trials measured and predicted cannot be read here, in a sentence; empty where it can be."""
-        complete = {trial.number for trial in self.all if trial.state == "complete"}
-        if complete <= {*self.measured} or self.store.has_files:
+        complete = {trial.number: trial for trial in self.all if trial.state == "complete"}
+        read = complete.keys() - self.measured
+        if not read:
             return ""
+        if not self.store.has_files:
+            return (
+                f"Its curves and predictions are not in {self.store.root}, so there is no corrected score and no "
+                "advice: they were removed, went with the process of a search without tracking=, or lie where the "
+                "artifacts= of its script says."
+            )
+        kept = {*self.store.artifacts.names(TRIALS)}
+        gone = sorted(number for number in read if complete[number].sha256 and trial_file(number) not in kept)
+        if not gone:
+            return ""
+        few = ", ".join(map(str, gone[:LISTED])) + (", ..." if len(gone) > LISTED else "")
         return (
-            f"Its curves and predictions are not in {self.store.root}, so there is no corrected score and no advice: "
-            "they were removed, went with the process of a search without tracking=, or lie where the artifacts= of "
-            "its script says."
+            f"Curves and predictions of {'trials' if len(gone) > 1 else 'trial'} {few} are gone from "
+            f"{self.store.root} since these results were read, so there is no corrected score and no advice: "
+            "study.results() reads what is left, and a run evaluates them again."
         )
 
     def curves(self, number: int, metric: str | None = None) -> Curves:

@@ -27,11 +27,12 @@ from regsearch.models.path import Point
 from regsearch.results.choice import describe
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import merge_ties, rank_trials
+from regsearch.results.report import write_report
 from regsearch.results.report.note import note
 from regsearch.results.report.sentences import verdict
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import RETURNS, Pick
-from regsearch.storage.store import Store
+from regsearch.storage.store import Store, trial_file
 from regsearch.storage.trial import Trial
 from regsearch.study.summary import summary
 
@@ -430,3 +431,20 @@ def test_ranks_of_what_diverges_are_compared(tmp_path: Path) -> None:
     found = study(tmp_path, **separable("roc_auc")).run(2, quiet=True)
     assert not found.reference.diverges
     assert "gap" in found.against_reference(found.best)
+
+
+def test_results_whose_files_are_partly_gone_say_so(tmp_path: Path) -> None:
+    """Results that are held while a trial's file is removed show what is known, and name the trial and what to do."""
+    one = study(tmp_path)
+    results = one.run(3, quiet=True)
+    assert not results.lacks_files
+    gone = next(trial.number for trial in results.candidates[::-1])
+    results.store.folder.joinpath(trial_file(gone)).unlink()
+    said = f"of trial {gone} are gone"
+    assert said in str(results)
+    assert "study.results() reads what is left" in str(results)
+    with pytest.raises(NotFound, match=said):
+        write_report(results, tmp_path / "page.html")
+    left = one.results()
+    assert not left.lacks_files
+    assert write_report(left, tmp_path / "page.html").is_file()

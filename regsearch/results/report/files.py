@@ -40,12 +40,14 @@ def write_report(
     Raises
     ------
     NotFound
-        When no trial is complete, or the folder has no templates.
+        When no trial is complete, files of trials are gone, or the folder has no templates.
     InvalidInput
         When the file cannot be written, or a template is wrong.
     """
     if not results.complete:
         raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
+    if lacking := results.lacks_files:
+        raise NotFound(f"{results.name!r} cannot be reported on. {lacking}")
     written = place(file, "The report").absolute()
     if written.is_dir():
         written /= f"{results.name}.html"
