@@ -436,6 +436,17 @@ def test_a_step_without_a_score(tmp_path: Path) -> None:
     assert write_report(results, tmp_path / "top.html", top).is_file()
 
 
+def test_one_trial_is_said_as_one(tmp_path: Path) -> None:
+    """Of a single trial no sentence speaks of several, and no axis counts parts of one."""
+    one = study(tmp_path, space=Linear("l2", Float(0.1, 1.0)), cv=3)
+    single = one.run(1, quiet=True)
+    said = " ".join([*(single.choose(rule).why for rule in RULES), single.corrected.why])
+    assert "only trial" in said
+    assert "only point" in said
+    assert not re.search(r"\b1 (trials|points|configs) (that|within|is)", said)
+    assert one.run(3, quiet=True).plots.history().layout.xaxis.dtick == 1
+
+
 def test_nothing_to_report(tmp_path: Path) -> None:
     """A study without a complete trial has a note and no artifacts."""
     one = study(tmp_path, space=Estimator(Ridge(alpha=-1.0), {"fit_intercept": Choice(True, False)}))

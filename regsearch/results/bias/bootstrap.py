@@ -221,7 +221,9 @@ def _why(optimism: float, resampling: Resampling, trials: int, rule: Rule) -> st
     configs = len(resampling.contenders)
     among = f"the best {configs} of {trials}" if configs < trials else str(configs)
     points = resampling.points
-    what = f"{among} configs" if points == configs else f"{among} configs, and of {points:,} points of their paths,"
+    many = f"{among} config{'s' if trials > 1 else ''}"
+    paths = "their paths" if configs > 1 else "its path"
+    what = many if points == configs else f"{many}, and of {points:,} points of {paths},"
     alone = sum(not one.whole for one in resampling.contenders)
     unseen = f"; of {alone} of them the chosen point alone is stored" if alone else ""
     worth = f"is worth {format_number(optimism, 2)} of it{unseen}."

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 from regsearch.results.plots.gap import MOST_DOTS
 
+FEW = 10  # trials that each have a tick
 RISING = "Where the line still rises at its end, more trials may find more; where it has long been flat, hardly."
 FITTED = (
     "If the best validation score goes on rising while its held-out score does not, the search has begun to fit the "
@@ -107,5 +108,7 @@ def history(record: HistoryRecord) -> Figure:
             marker={"size": 8, "symbol": "diamond"},
             customdata=record.held_out[:, 1], hovertemplate="held out: %{customdata:.5g}<extra></extra>",
         )  # fmt: skip
+    if len(place) <= FEW:
+        figure.update_xaxes(dtick=1)  # there is no trial and a half
     figure.update_yaxes(range=record.y.range)
     return figure

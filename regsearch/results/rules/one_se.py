@@ -22,8 +22,9 @@ def one_se(results: StoredStudy) -> Pick:
     top = results.point(results.candidates[0])
     number, step, count = least_fitted(results, top.floor)
     within = f"within one standard error ({format_number(top.val_se, 2)}) of"
+    which = f"It fits the training folds least of all {count:,} points" if count > 1 else "It is the only point"
     return Pick(
-        number, step, f"It fits the training folds least of all {count:,} points "
+        number, step, f"{which} "
         f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric_label} "
         f"({format_number(top.val, 5)}).",
     )  # fmt: skip

@@ -45,8 +45,10 @@ def paired(results: StoredStudy) -> Pick:
     value = lost[number].p_greater
     said = f"p = {value:.2g}" if math.isfinite(value) else "with a single fold only an equal score counts"
     alike = "within one standard error of" if freedom > 0 else "as good as"
+    many = len(rivals) > 1
+    which = f"It is the simplest of {len(rivals)} trials that are" if many else "It is the only trial that is"
     return Pick(
-        number, step, f"It is the simplest of {len(rivals)} trials that are {alike} the best "
+        number, step, f"{which} {alike} the best "
         f"{results.metric_label} ({format_number(results.point(top).val, 5)}) and "
         f"not worse in a paired test over folds ({said}).",
     )  # fmt: skip

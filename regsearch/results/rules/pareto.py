@@ -47,6 +47,8 @@ def pareto(results: StoredStudy) -> Pick:
     low, high = costs.min(axis=0), costs.max(axis=0)
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
     trial = members[int(np.linalg.norm(scaled, axis=1).argmin())]
+    if len(near) == 1:
+        return Pick(trial.number, trial.step, "It is the only trial within one standard error of the best.")
     return Pick(
         trial.number, trial.step, f"It is the best compromise of {_compared(results, near)} "
         f"({_figures(results, trial)}) among {len(members)} of the {len(near)} trials within one standard error of the "
