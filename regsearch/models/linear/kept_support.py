@@ -127,36 +127,39 @@ class Minimiser:
         self._count, self._ridge, self._dependent = 0, 0.0, False
         self._active, self._factor = np.empty(0, dtype=np.intp), np.empty((0, 0))
 
-    def minimum(self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float) -> Array:
-        """The minimiser ``[e]``, from a start where the negative gradient of the quadratic is known."""
+    def minimum(
+        self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float
+    ) -> tuple[Array, Array]:
+        """The minimiser ``[e]`` and the gradient there, from a start where the negative gradient is known."""
         w, slope = start, gradient
         if not self.slow:
             w, slope, done = descend(self.gram, start, gradient, threshold, ridge, tolerance, SWEEPS, TRIES)
             if done:
-                return w
+                return w, slope
             self.slow = True
         if not self._dependent:
-            found, done = self._polished(w, slope, threshold, ridge, tolerance)
+            found, there, done = self._polished(w, slope, threshold, ridge, tolerance)
             if done:
-                return found
+                return found, there
         w, slope, done = descend(self.gram, w, slope, threshold, ridge, tolerance, SWEEPS, 1)
         moment = slope + self.gram @ w
-        return minimise_on_support(self.gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0]
+        found = minimise_on_support(self.gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0]
+        return found, moment - self.gram @ found
 
     def _polished(
         self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float
-    ) -> tuple[Array, bool]:
+    ) -> tuple[Array, Array, bool]:
         w, slope = start.copy(), gradient.copy()
         if not self._count or not OLD * self._ridge <= ridge <= self._ridge / OLD:
             self._make(w, ridge)
         if not self._count and w.any():
             self._dependent = True
-            return start, False
+            return start, gradient, False
         state = self._active, self._factor, self._count, self._ridge
         self._count, done, steps = polish(self.gram, w, slope, threshold, ridge, tolerance, *state)
         if not done or steps >= LONG:
             self._count = 0
-        return w, done
+        return w, slope, done
 
     def _make(self, w: Array, ridge: float) -> None:
         """The factor of a support."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.freedom import curved_freedom
-from regsearch.models.linear.newton import Iterate, Newton, further
+from regsearch.models.linear.newton import PAST, Iterate, Newton, leading
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.spectrum import GCV_GRID
 
@@ -230,14 +230,12 @@ class MatrixFreeRidge:
             for one in np.geomspace(top, strength[0], count + 1)[:-1]:
                 point = newton.solve(point, float(one), max(target, LEAD_TARGET * self.sample.null_loss), max_steps)
         found, gaps = np.empty((len(theta), len(strength), theta.shape[2])), np.empty(len(strength))
-        curvature, points = np.empty((len(theta), len(strength))), [point]
+        curvature, points = np.empty((len(theta), len(strength))), list[Iterate]()
         for step, one in enumerate(strength):
-            start = (
-                points[-1]
-                if len(points) < 3
-                else newton.ahead(points[-2], points[-1], further(np.log(strength[step - 2 : step + 1])), float(one))
-            )
-            point = newton.solve(start, float(one), target, max_steps)
+            if points:
+                known = slice(max(0, step - PAST), step)
+                point = newton.ahead(points[known], leading(np.log(strength[known]).tolist(), np.log(one)), float(one))
+            point = newton.solve(point, float(one), target, max_steps)
             points.append(point)
             found[:, step] = np.concatenate([point.w, point.b[:, None]], axis=1)
             gaps[step] = newton.gap(point, float(one))

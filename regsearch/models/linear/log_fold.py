@@ -124,7 +124,5 @@ class LogFold:
         return None
 
     def _at(self, w: Array, b: Array, eta: Array) -> LogPoint:
-        shift = self.sample.shift(eta)
-        eta = eta + shift[..., None]
-        p, loss = self.sample.at(eta)
+        shift, eta, p, loss = self.sample.settled(eta)
         return LogPoint(w, b + shift[:, 0], eta, p, float(loss[0]))

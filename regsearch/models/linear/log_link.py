@@ -28,6 +28,10 @@ class LogLinked(RowLoss, abstract=True):
     def variance_power(self) -> float:
         """The power of the mean that the variance is proportional to, in [1, 2]: otherwise it is not convex."""
 
+    @abstractmethod
+    def _loss(self, eta: Array, y: Array, seen: Array, expected: Array) -> Array:
+        """`value` by the parts of the residual."""
+
     def _parts(self, eta: Array, y: Array) -> tuple[Array, Array]:
         """``y mu^(1 - power)`` and ``mu^(2 - power)``, of which the residual is the difference."""
         power = self.variance_power
@@ -45,9 +49,21 @@ class LogLinked(RowLoss, abstract=True):
         return float(np.log(max(float(weights @ y), SMALLEST)))
 
     def shift(self, eta: Array, y: Array, weights: Array) -> Array:
-        seen, expected = self._parts(eta, y)
-        expected = np.broadcast_to(expected, eta.shape)
-        return np.asarray(np.log(np.maximum(seen @ weights, SMALLEST)) - np.log(expected @ weights))
+        return self._best(*self._parts(eta, y), weights)
+
+    def _best(self, seen: Array, expected: Array, weights: Array) -> Array:
+        """`shift` by the parts of the residual."""
+        return np.asarray(np.log(np.maximum(seen @ weights, SMALLEST)) - np.log(np.asarray(expected @ weights)))
+
+    def settled(self, eta: Array, y: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+        """Of decisions moved by a number the exponentials are those of before times one: they are what takes long."""
+        power, (seen, expected) = self.variance_power, self._parts(eta, y)
+        shift = self._best(seen, expected, weights)[:, None]
+        seen, expected, eta = seen * np.exp((1 - power) * shift), expected * np.exp((2 - power) * shift), eta + shift
+        return shift[:, 0], eta, seen - expected, self._loss(eta, y, seen, expected)
+
+    def value(self, eta: Array, y: Array) -> Array:
+        return self._loss(eta, y, *self._parts(eta, y))
 
     def predicted(self, eta: Array) -> Array:
         with np.errstate(over="ignore"):  # far outside training: no finite score

@@ -20,6 +20,7 @@ slowly, and forming it costs far more than a step. A step that does not lower th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -38,6 +39,8 @@ STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
 TOLD = 0.01  # share of the target that a gap of second order must be below, for decisions to be as exact as by another
 QUICK = 1e-8  # share of the null model's loss from which fits are those of a search, of which most are not kept
 CHANGED = 4.0  # how much smaller or larger a curvature that is kept may be said to have become
+PAST = 3  # points of a path that tell where it leads to ...
+SURE_PAST = 2  # ... or those where a model tells the rest: fewer are less at odds where coefficients join
 MAX_HALVINGS = 30
 ROWS_AT_ONCE = 64  # of a Gram matrix that are changed at a time
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
@@ -49,8 +52,9 @@ class Iterate:
 
     Attributes
     ----------
-    told
-        Fitted values ``[m, 1, n]`` where the quadratic model that led there had its minimum.
+    told, slope
+        Fitted values ``[m, 1, n]`` where the quadratic model that led there had its minimum, and the negative gradient
+        ``[m, a]`` of the loss that they would have.
     """
 
     w: Array
@@ -59,6 +63,12 @@ class Iterate:
     p: Array
     loss: float
     told: Array | None = None
+    slope: Array | None = None
+
+    @property
+    def alone(self) -> Iterate:
+        """The point without what was foretold of it."""
+        return self if self.told is None else replace(self, told=None, slope=None)
 
     @property
     def dual(self) -> Array:
@@ -174,6 +184,7 @@ class Newton:
         self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
         self._lasso = self.l1[mask]
+        self._finite = np.where(np.isinf(self._lasso), 0.0, self._lasso)  # of those that are not always zero
         self._curvature: Curvature | None = None
         self._bent: Array | None = None  # the curvature of rows that it is of, where nothing else is in it
         self._minimiser: Minimiser | None = None  # of its Gram matrix
@@ -189,24 +200,32 @@ class Newton:
     def curvature(self, known: Curvature) -> None:
         self._curvature, self._bent = known, known.rows
 
+    @property
+    def past(self) -> int:
+        """How many points of a path tell where the next is about."""
+        return SURE_PAST if self.sample.foretells else PAST
+
     def point(self, w: Array, b: Array) -> Iterate:
         return self._at(w, b, (self.columns.predict(w) + b[:, None])[:, None])
 
-    def ahead(self, before: Iterate, here: Iterate, share: float, lambda_: float) -> Iterate:
-        """Where the last two points of a path lead to, so much further on, if that is better than staying.
+    def ahead(self, points: Sequence[Iterate], shares: Array, lambda_: float) -> Iterate:
+        """Where such shares of the last points of a path lead to, if that is better than staying.
 
         Coefficients that would change their signs become zero.
         """
-        w, b = here.w + share * (here.w - before.w), here.b + share * (here.b - before.b)
-        turned = (w * here.w <= 0) & (self.l1 > 0)
+        here, pairs = points[-1], list(zip(shares, points, strict=True))
+        if len(points) < 2:
+            return here
+        w, b = sum(share * one.w for share, one in pairs), sum(share * one.b for share, one in pairs)
+        turned = (w * here.w <= 0) & (w != here.w) & (self.l1 > 0)
         w[turned] = 0.0
         kept = not turned.any()
-        new = self._at(w, b, here.eta + share * (here.eta - before.eta)) if kept else self.point(w, b)
+        new = self._at(w, b, sum(share * one.eta for share, one in pairs)) if kept else self.point(w, b)
         return new if self._value(new, lambda_) < self._value(here, lambda_) else here
 
     def solve(self, point: Iterate, lambda_: float, target: float, max_steps: int) -> Iterate:
         """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
-        before, inner, gap, point = np.inf, INNER, np.inf, replace(point, told=None)
+        before, inner, gap, point = np.inf, INNER, np.inf, point.alone
         for step in range(max_steps):
             gradient = self.columns.correlate(self.residual(point))
             if not self._foretells(target) or (step and gap == np.inf):
@@ -222,11 +241,11 @@ class Newton:
             if ahead is None and fresh:
                 break  # the objective cannot be lowered any more within rounding
             point, before = (point, 0.0) if ahead is None else (ahead, before)
-            if point.told is not None and self._foretells(target):
-                gap = self.gap(point, lambda_)
+            if point.slope is not None and self._foretells(target):
+                gap = self._gap(point, point.slope, lambda_)
                 if gap <= TOLD * target:
                     return point
-            point = replace(point, told=None)
+            point = point.alone
         return point
 
     def _foretells(self, target: float) -> bool:
@@ -259,14 +278,12 @@ class Newton:
         return self.sample.residual(point.p)[:, 0]
 
     def _at(self, w: Array, b: Array, eta: Array) -> Iterate:
-        shift = self.sample.shift(eta)
-        eta = eta + shift[..., None]
-        p, loss = self.sample.at(eta)
+        shift, eta, p, loss = self.sample.settled(eta)
         return Iterate(w, b + shift[:, 0], eta, p, float(loss[0]))
 
     def _penalty(self, w: Array, lambda_: float) -> float:
         size = np.abs(w[self.mask])
-        return float(lambda_ * (size @ np.where(size > 0, self._lasso, 0.0) + self.l2 / 2 * size @ size))
+        return float(lambda_ * (size @ self._finite + self.l2 / 2 * size @ size))
 
     def _gap(self, point: Iterate, gradient: Array, lambda_: float) -> float:
         value = np.array([point.loss + self._penalty(point.w, lambda_)])
@@ -286,11 +303,11 @@ class Newton:
         share = self._share(point, model)
         self._bent = None if model.rows is None else share * model.rows
         asked = slope / share, threshold / share, ridge / share, tolerance / share
-        change = self._minimiser.minimum(w, *asked) - w
-        move = np.zeros_like(point.w)
-        move[self.mask] = change
+        found, slope = self._minimiser.minimum(w, *asked)
+        change, move, there = found - w, np.zeros_like(point.w), np.zeros_like(point.w)
+        move[self.mask], there[self.mask] = change, share * slope
         shift = model.inverse @ drift / share - change @ model.couple
-        return self._search(point, move, shift, lambda_)
+        return self._search(point, move, shift, lambda_, there)
 
     def _share(self, point: Iterate, model: Curvature) -> float:
         """What the curvatures of rows are of those of a model, on average: most of what changes along a path."""
@@ -299,20 +316,22 @@ class Newton:
         now, then = float(self.sample.hessian(point.eta[:, 0], point.p[:, 0])[0].sum()), float(model.rows.sum())
         return float(np.clip(now / then, 1 / CHANGED, CHANGED)) if then > 0 and np.isfinite(now) else 1.0
 
-    def _search(self, point: Iterate, move: Array, shift: Array, lambda_: float) -> Iterate | None:
-        """Halve a step until it does not raise the objective."""
+    def _search(
+        self, point: Iterate, move: Array, shift: Array, lambda_: float, slope: Array | None = None
+    ) -> Iterate | None:
+        """Halve a step until it does not raise the objective; the model foretells such a slope at its end."""
         ahead = (self.columns.predict(move) + shift[:, None])[:, None]
         value = self._value(point, lambda_)
         for length in 0.5 ** np.arange(MAX_HALVINGS):
             new = self._moved(point, move, shift, ahead, length)
             if self._value(new, lambda_) <= value * (1 + ROUNDING):
-                return self._with_told(new, point, ahead) if length == 1 else new
+                return self._with_told(new, point, ahead, slope) if length == 1 else new
         return None
 
-    def _with_told(self, new: Iterate, point: Iterate, ahead: Array) -> Iterate:
+    def _with_told(self, new: Iterate, point: Iterate, ahead: Array, slope: Array | None) -> Iterate:
         """A point, with what the model foretold of it."""
         told = None if self._bent is None else self.sample.foretold(point.p, self._bent[:, None] * ahead)
-        return replace(new, told=told)
+        return new if told is None else replace(new, told=told, slope=slope)
 
     def _moved(self, point: Iterate, move: Array, shift: Array, ahead: Array, length: float) -> Iterate:
         return self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
@@ -321,6 +340,10 @@ class Newton:
         return point.loss + self._penalty(point.w, lambda_)
 
 
-def further(steps: Array) -> float:
-    """How far it is to the last of three numbers, by what it is from the first to the second."""
-    return float((steps[2] - steps[1]) / (steps[1] - steps[0])) if steps[1] != steps[0] else 0.0
+def leading(numbers: Sequence[float], to: float) -> Array:
+    """The shares that values at some different numbers have in that of a polynomial through them at another."""
+    at = np.array(numbers)
+    apart = at[:, None] - at
+    np.fill_diagonal(apart, 1.0)
+    way = np.where(np.eye(len(at), dtype=bool), 1.0, to - at)
+    return np.asarray((way / apart).prod(axis=1))

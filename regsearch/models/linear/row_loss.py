@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.loss import Loss
-from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.sample import Sample, Settled
 
 ROUNDS = 100  # of a search for an intercept
 ROUNDING = 1e-15
@@ -46,6 +47,10 @@ class RowFormulas(ABC):
     def curvature(self, eta: Array, y: Array) -> Array:
         """Their second derivatives, or what stands for them in a quadratic model."""
 
+    def bent(self, eta: Array, y: Array, residual: Array) -> Array:
+        """`curvature` of decisions whose residuals are known."""
+        return self.curvature(eta, y)
+
     @abstractmethod
     def dual(self, residual: Array, y: Array) -> Array:
         """The least of ``value + residual * eta`` over all decisions: minus the conjugate of the loss."""
@@ -53,6 +58,12 @@ class RowFormulas(ABC):
     def reached(self, residual: Array, y: Array) -> bool:
         """Whether `dual` is defined at residuals that are no decisions'; `False` where that is not known."""
         return False
+
+    def settled(self, eta: Array, y: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+        """`shift`, and decisions moved by it, their residuals and losses."""
+        shift = self.shift(eta, y, weights)
+        eta = eta + shift[:, None]
+        return shift, eta, self.residual(eta, y), self.value(eta, y)
 
     def start(self, y: Array, weights: Array) -> float:
         """The intercept of the model without columns."""
@@ -109,6 +120,9 @@ class BesideOffset(RowFormulas):
     def curvature(self, eta: Array, y: Array) -> Array:
         return self.formulas.curvature(eta + self.offset, y)
 
+    def bent(self, eta: Array, y: Array, residual: Array) -> Array:
+        return self.formulas.bent(eta + self.offset, y, residual)
+
     def dual(self, residual: Array, y: Array) -> Array:
         return np.asarray(self.formulas.dual(residual, y) - residual * self.offset)
 
@@ -121,6 +135,10 @@ class BesideOffset(RowFormulas):
 
     def shift(self, eta: Array, y: Array, weights: Array) -> Array:
         return self.formulas.shift(eta + self.offset, y, weights)
+
+    def settled(self, eta: Array, y: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+        shift, whole, residual, value = self.formulas.settled(eta + self.offset, y, weights)
+        return shift, whole - self.offset, residual, value
 
 
 class RowLoss(RowFormulas, Loss, abstract=True):
@@ -147,7 +165,7 @@ class RowSample(Sample):
         return residual[None], np.asarray(value @ self.weights)
 
     def hessian(self, eta: Array, p: Array) -> tuple[Array, Array | None]:
-        return self.weights * self.loss.curvature(eta, self.target), None
+        return self.weights * self.loss.bent(eta, self.target, p), None
 
     def mean_curvatures(self, eta: Array, p: Array) -> Array:
         return np.maximum(self.loss.curvature(eta[0], self.target) @ self.weights, LEAST)[None]
@@ -156,10 +174,15 @@ class RowSample(Sample):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self.loss.shift(eta[0], self.target, self.weights)[None]
 
+    def settled(self, eta: Array) -> Settled:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            shift, eta, residual, value = self.loss.settled(eta[0], self.target, self.weights)
+        return Settled(shift[None], eta[None], residual[None], value @ self.weights)
+
     def residual(self, p: Array) -> Array:
         return np.asarray(p * self.weights)
 
-    @property
+    @cached_property
     def foretells(self) -> bool:
         return self.loss.reached(np.zeros_like(self.target), self.target)
 

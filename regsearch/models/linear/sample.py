@@ -18,10 +18,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from regsearch._types import Array
+
+
+class Settled(NamedTuple):
+    """What intercepts were moved by ``[m, S]``; decisions and fitted values ``[m, S, n]`` and losses ``[S]`` there."""
+
+    shift: Array
+    eta: Array
+    p: Array
+    loss: Array
 
 
 class Sample(ABC):
@@ -97,6 +107,12 @@ class Sample(ABC):
     def shift(self, eta: Array) -> Array:
         """``[m, S]``: what intercepts are moved by wherever the gaps need them at their best."""
         return np.zeros(eta.shape[:2])
+
+    def settled(self, eta: Array) -> Settled:
+        """What is at decisions once intercepts are moved."""
+        shift = self.shift(eta)
+        eta = eta + shift[..., None]
+        return Settled(shift, eta, *self.at(eta))
 
     def residual(self, p: Array) -> Array:
         """``[m, S, n]`` weighted, of fitted values."""

@@ -33,8 +33,11 @@ class Gamma(LogLinked):
                 f"The gamma loss needs targets above 0, got {y.min():g}; choose loss='tweedie', which takes zeros."
             )
 
-    def value(self, eta: Array, y: Array) -> Array:
-        return np.asarray(eta - np.log(y) + y * np.exp(-eta) - 1)
+    def _loss(self, eta: Array, y: Array, seen: Array, expected: Array) -> Array:
+        return np.asarray(eta - np.log(y) + seen - 1)
+
+    def bent(self, eta: Array, y: Array, residual: Array) -> Array:
+        return np.maximum(1 + residual, 0.0)
 
     def dual(self, residual: Array, y: Array) -> Array:
         ratio = np.maximum(1 + residual, 0.0)  # y / mu

@@ -31,8 +31,11 @@ class Poisson(LogLinked):
     def _parts(self, eta: Array, y: Array) -> tuple[Array, Array]:
         return y, np.exp(eta)
 
-    def value(self, eta: Array, y: Array) -> Array:
-        return np.asarray(np.exp(eta) - y * eta + times_log(y) - y)
+    def _loss(self, eta: Array, y: Array, seen: Array, expected: Array) -> Array:
+        return np.asarray(expected - y * eta + times_log(y) - y)
+
+    def bent(self, eta: Array, y: Array, residual: Array) -> Array:
+        return np.maximum(y - residual, 0.0)
 
     def dual(self, residual: Array, y: Array) -> Array:
         mean = np.maximum(y - residual, 0.0)

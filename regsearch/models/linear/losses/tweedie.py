@@ -42,8 +42,8 @@ class Tweedie(LogLinked):
     def check_target(self, y: Array) -> None:
         check_not_negative(y, "Tweedie")
 
-    def value(self, eta: Array, y: Array) -> Array:
-        power, (seen, expected) = self.variance_power, self._parts(eta, y)
+    def _loss(self, eta: Array, y: Array, seen: Array, expected: Array) -> Array:
+        power = self.variance_power
         return np.asarray(y ** (2 - power) / ((1 - power) * (2 - power)) + seen / (power - 1) + expected / (2 - power))
 
     def dual(self, residual: Array, y: Array) -> Array:
