@@ -20,6 +20,7 @@ slowly, and forming it costs far more than a step. A step that does not lower th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -208,19 +209,19 @@ class Newton:
     def point(self, w: Array, b: Array) -> Iterate:
         return self._at(w, b, (self.columns.predict(w) + b[:, None])[:, None])
 
-    def ahead(self, points: Sequence[Iterate], shares: Array, lambda_: float) -> Iterate:
+    def ahead(self, points: Sequence[Iterate], shares: Sequence[float], lambda_: float) -> Iterate:
         """Where such shares of the last points of a path lead to, if that is better than staying.
 
         Coefficients that would change their signs become zero.
         """
-        here, pairs = points[-1], list(zip(shares, points, strict=True))
+        here = points[-1]
         if len(points) < 2:
             return here
-        w, b = sum(share * one.w for share, one in pairs), sum(share * one.b for share, one in pairs)
+        w, b = mixed(shares, [one.w for one in points]), mixed(shares, [one.b for one in points])
         turned = (w * here.w <= 0) & (w != here.w) & (self.l1 > 0)
         w[turned] = 0.0
         kept = not turned.any()
-        new = self._at(w, b, sum(share * one.eta for share, one in pairs)) if kept else self.point(w, b)
+        new = self._at(w, b, mixed(shares, [one.eta for one in points])) if kept else self.point(w, b)
         return new if self._value(new, lambda_) < self._value(here, lambda_) else here
 
     def solve(self, point: Iterate, lambda_: float, target: float, max_steps: int) -> Iterate:
@@ -314,7 +315,7 @@ class Newton:
         if model.rows is None:
             return 1.0
         now, then = float(self.sample.hessian(point.eta[:, 0], point.p[:, 0])[0].sum()), float(model.rows.sum())
-        return float(np.clip(now / then, 1 / CHANGED, CHANGED)) if then > 0 and np.isfinite(now) else 1.0
+        return min(max(now / then, 1 / CHANGED), CHANGED) if then > 0 and math.isfinite(now) else 1.0
 
     def _search(
         self, point: Iterate, move: Array, shift: Array, lambda_: float, slope: Array | None = None
@@ -340,10 +341,14 @@ class Newton:
         return point.loss + self._penalty(point.w, lambda_)
 
 
-def leading(numbers: Sequence[float], to: float) -> Array:
+def mixed(shares: Sequence[float], arrays: Sequence[Array]) -> Array:
+    """The sum of such shares of some arrays."""
+    total = shares[0] * arrays[0]
+    for share, array in zip(shares[1:], arrays[1:], strict=True):
+        total += share * array
+    return total
+
+
+def leading(numbers: Sequence[float], to: float) -> list[float]:
     """The shares that values at some different numbers have in that of a polynomial through them at another."""
-    at = np.array(numbers)
-    apart = at[:, None] - at
-    np.fill_diagonal(apart, 1.0)
-    way = np.where(np.eye(len(at), dtype=bool), 1.0, to - at)
-    return np.asarray((way / apart).prod(axis=1))
+    return [math.prod((to - other) / (at - other) for other in numbers if other != at) for at in numbers]

@@ -183,11 +183,16 @@ class RowSample(Sample):
         return np.asarray(p * self.weights)
 
     @cached_property
+    def _inverse(self) -> Array:
+        """One over the weights, 0 of rows that have none."""
+        return np.divide(1.0, self.weights, out=np.zeros_like(self.weights), where=self.weights > 0)
+
+    @cached_property
     def foretells(self) -> bool:
         return self.loss.reached(np.zeros_like(self.target), self.target)
 
     def foretold(self, p: Array, fall: Array) -> Array | None:
-        residual = p - np.divide(fall, self.weights, out=np.zeros_like(fall), where=self.weights > 0)
+        residual = p - fall * self._inverse
         return residual if self.loss.reached(residual[0], self.target) else None
 
     def gaps(self, value: Array, p: Array, gradient: Array, null: Array, threshold: Array, ridge: Array) -> Array:
@@ -197,11 +202,10 @@ class RowSample(Sample):
         penalty's conjugate at ``X'W residual``: zero where no coefficient's exceeds its threshold, and the squares of
         what exceeds over twice the ridge where there is one.
         """
-        size = np.where(np.isinf(threshold), 0.0, np.abs(gradient))[0]
-        over = size > threshold[0]
+        size, over = np.abs(gradient)[0], (np.abs(gradient) > threshold)[0]
         shrink = np.divide(threshold[0], size, out=np.ones_like(size), where=over).min(axis=1, initial=1.0)
         gap = value - self.loss.dual(shrink[:, None] * p[0], self.target) @ self.weights
-        if np.all(ridge > 0):
+        if (ridge > 0).all():
             excess = (np.where(over, size - threshold[0], 0.0) ** 2).sum(axis=1)
             gap = np.minimum(gap, value - self.loss.dual(p[0], self.target) @ self.weights + excess / (2 * ridge))
         return np.maximum(gap, 0.0)

@@ -12,6 +12,7 @@ from scipy import sparse
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.compiling import compiled
 from regsearch.models.linear.row_columns import RowColumns
 
 COLUMNS_AT_ONCE = 32
@@ -81,13 +82,7 @@ class WorkingColumns:
         center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
             return cls(_sparse_rows(matrix[:, columns], rows, inverse), center * inverse)
-        features = np.empty((len(columns), len(rows)))
-        for start in range(0, len(columns), COLUMNS_AT_ONCE):  # a few at a time: no copy of the rows left out
-            some = columns[start : start + COLUMNS_AT_ONCE]
-            np.take(matrix.T[some], rows, axis=1, out=features[start : start + COLUMNS_AT_ONCE], mode="clip")
-        features -= center[:, None]
-        features *= inverse[:, None]
-        return cls(features, np.zeros(len(columns)))
+        return cls(scaled(matrix.T, columns, rows, center, inverse), np.zeros(len(columns)))
 
     def predict(self, w: Array) -> Array:
         return np.asarray(w @ self.features - (w @ self.shift)[:, None])
@@ -132,6 +127,15 @@ class WorkingColumns:
             own = features if some.all() else features[some]
             np.multiply(own, factor, out=made[end - len(own) : end])
         return made
+
+
+@compiled
+def scaled(turned: Array, columns: Rows, rows: Rows, center: Array, inverse: Array) -> Array:
+    """``[a, rows]`` of a matrix turned round ``[p, n]``, a column at a time: less `center`, times `inverse`."""
+    features = np.empty((len(columns), len(rows)))
+    for i in range(len(columns)):
+        features[i] = (turned[columns[i]][rows] - center[i]) * inverse[i]
+    return features
 
 
 def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:

@@ -142,7 +142,7 @@ def test_what_is_kept_of_a_support_changes_no_minimum(columns: Any, l2: float, s
     for share in (0.5, 0.3, 0.25, 0.23, 0.2, 0.02, 0.9, 0.15):
         start = rng.normal(size=24) if share == 0.2 else w
         threshold, target = np.full(24, share * top), 1e-9 * power
-        w = minimiser.minimum(start, moment - gram @ start, threshold, l2 * share * top, target)
+        w, _ = minimiser.minimum(start, moment - gram @ start, threshold, l2 * share * top, target)
         l1, lambda_ = np.ones(24), share * top
         gap = duality_gap(w, moment - gram @ w, moment, power, 0.0, l1, l2, lambda_)
         assert gap <= 30 * target
