@@ -31,6 +31,7 @@ from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.model import Linear
 from regsearch.models.linear.penalties import L1, L2, ElasticNet, NoPenalty
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.row_loss import RowSample
 from regsearch.models.linear.sample import Sample
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.params import flat
@@ -142,6 +143,20 @@ def intercepts_are_at_their_best(cls: type[Loss]) -> None:
         for residual in (moved, sample.null_residual) if cls.smooth else (sample.null_residual,):
             off = float(abs(residual.sum()) / np.abs(residual).sum())
             require(off <= 1e-10, f"Residuals sum to {off:.2g} of their size.")
+
+
+@SUITE.check("check `settled` and `bent`, or leave them out: they are quicker ways to what `shift` and others tell.")
+def quicker_ways_lead_there_as_well(cls: type[Loss]) -> None:
+    """What is told of moved decisions at once, and of curvatures by residuals, is what each formula alone tells."""
+    for sample, eta in _samples(cls):
+        shift, moved, fitted, loss = sample.settled(eta)
+        alone, loss_alone = sample.at(eta + sample.shift(eta)[..., None])
+        pairs = [(shift, sample.shift(eta)), (moved, eta + shift[..., None]), (fitted, alone), (loss, loss_alone)]
+        if isinstance(sample, RowSample):
+            formulas, y = sample.loss, sample.target
+            pairs.append((formulas.bent(moved[0], y, fitted[0]), formulas.curvature(moved[0], y)))
+        for found, expected in pairs:
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
 # --- fits with it ----------------------------------------------------------------------------------------------

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.column_newton import ColumnNewton
+from regsearch.models.linear.design import Design
 from regsearch.models.linear.newton import PAST, Iterate, KeptCurvature, Newton, leading
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.threads import for_each
 from regsearch.models.linear.working_columns import columns_in_play
 
-if TYPE_CHECKING:
-    from regsearch.models.linear.logistic import LogLoss
-
 NEAR = 0.8  # share of the threshold at the last of some lambdas from which a gradient has its column worked on
+
+
+class Fitting(Protocol):
+    """What is asked of a loss on all folds: see `regsearch.models.linear.logistic.LogLoss`."""
+
+    design: Design
+    samples: list[Sample]
+    null: Array
+    max_steps: int
+    newton: type[Newton]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Folds, outputs, columns."""
+        ...
+
+    def null_slope(self, scale: str) -> Array:
+        """``[K, m, p]`` negative gradient of the null model."""
+        ...
+
+    def correlate(self, folds: list[int], residuals: list[Array], scale: str) -> Array:
+        """``[F, m, S, p]`` products of the scaled columns with weighted residuals ``[m, S, n]`` of each fold."""
+        ...
 
 
 class _Fitted(NamedTuple):
@@ -52,7 +74,7 @@ class _Past(NamedTuple):
 class WorkingSets:
     """The way down the lambdas: where each fold stands, and the coefficients that it works on."""
 
-    def __init__(self, solver: LogLoss, terms: Terms, scale: str) -> None:
+    def __init__(self, solver: Fitting, terms: Terms, scale: str) -> None:
         folds, m, p = solver.shape
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
         self.l1 = np.array(np.broadcast_to(terms.l1, (folds, p, m)).transpose(0, 2, 1), dtype=np.float64, order="C")

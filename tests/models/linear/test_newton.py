@@ -7,7 +7,7 @@ import pytest
 
 from regsearch._types import Array
 from regsearch.models.linear.losses import Poisson
-from regsearch.models.linear.newton import Curvature, Iterate, Newton
+from regsearch.models.linear.newton import Curvature, Iterate, Newton, leading
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.working_columns import WorkingColumns
 
@@ -64,3 +64,18 @@ def test_what_a_model_foretells_certifies_a_point(seed: int) -> None:
         points.append(point.w)
     assert told > len(lambdas) / 2
     assert np.any(points[-1] != 0)
+
+
+def test_points_lead_where_a_polynomial_through_them_does_and_never_to_a_worse_start() -> None:
+    """Shares of three numbers are exact for squares; where coefficients turn round, or it is worse, one stays."""
+    at, columns, sample = [5.0, 4.0, 2.5], *problem()
+    shares = leading(at, 2.0)
+    assert sum(shares) == pytest.approx(1)
+    assert sum(share * one**2 for share, one in zip(shares, at, strict=True)) == pytest.approx(4)
+    newton, lambdas = newton_of(columns, sample), [0.3, 0.25, 0.2]
+    point = newton.point(np.zeros((1, COLUMNS)), sample.null_intercept)
+    points = [point := newton.solve(point, one, 1e-12, 50) for one in lambdas]
+    for to in (0.15, 0.02):
+        start = newton.ahead(points, leading(lambdas, to), to)
+        assert objective(start, to) <= objective(points[-1], to)
+        assert not ((start.w * points[-1].w < 0) | ((start.w != 0) & (points[-1].w == 0))).any()
