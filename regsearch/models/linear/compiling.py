@@ -10,12 +10,18 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 SAID = "compiling what fits paths: it is kept for the next time"
 
 
-def compiled(function: FunctionT) -> FunctionT:
-    """`function`, compiled and cached on disk where numba is installed; the arithmetic is the same without."""
+def compiled(function: FunctionT, plain: FunctionT | None = None) -> FunctionT:
+    """`function`, compiled and cached on disk where numba is installed; the arithmetic is the same without.
+
+    Parameters
+    ----------
+    plain
+        What does the same as whole arrays, and takes the place of loops over numbers that are not compiled.
+    """
     try:
         from numba import njit
     except ImportError:
-        return function
+        return function if plain is None else plain
     try:
         return cast(FunctionT, njit(cache=True)(function))
     except RuntimeError:  # neither the package's directory nor the user's cache can be written to

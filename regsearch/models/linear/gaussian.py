@@ -27,18 +27,17 @@ from typing import Literal
 
 import numpy as np
 
-from regsearch._types import Array, Rows
-from regsearch.models.linear.descent import Descent, GramDescent, RowDescent, go_down
+from regsearch._types import Array
+from regsearch.models.linear.active_sets import ActiveSets
 from regsearch.models.linear.design import NOTHING, Design, Piece, spread_of
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms, Quadratic
-from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.newton import QUICK
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
-from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source
+from regsearch.models.linear.sources import FromMoments, FromRows, Source
 from regsearch.models.linear.spectrum import Spectrum
 from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint, convex, minimum
 from regsearch.models.linear.threads import all_threads
@@ -232,7 +231,7 @@ class Gaussian:
         return np.stack([fold.loss.gradients([fold.advance(np.ones(1))[0].point])[0] for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        fits = _ActiveSets(self, terms, scale)
+        fits = ActiveSets(self.source, terms, scale, self.convexity(scale), self.whole, self.max_sweeps)
         towards = warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0])
         asked = -len(towards)
         for chunk in chunks(np.concatenate([towards, lambdas]), self.chunk, further):
@@ -267,80 +266,3 @@ class Gaussian:
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
         return Piece(coef[..., None], intercept[..., None], relative, complexity, losses)
-
-
-class _ActiveSets:
-    """The way down the lambdas: where each fold stands, and the columns that it works on."""
-
-    def __init__(self, solver: Gaussian, terms: Terms, scale: str) -> None:
-        folds, p = solver.design.folds, solver.design.shape[1]
-        self.source, self.scale, self.max_sweeps = solver.source, scale, solver.max_sweeps
-        self.l1 = np.ascontiguousarray(np.broadcast_to(terms.l1, (folds, p, 1))[:, :, 0], dtype=np.float64)
-        self.l2 = float(terms.l2)
-        self.moment, self.power = self.source.moment(scale), self.source.power
-        self.convexity = solver.convexity(scale)
-        self.w, self.gradient = np.zeros((folds, p)), self.moment
-        self.active = [np.arange(p if solver.whole else 0) for _ in range(folds)]
-        self.grams = [np.empty((0, 0)) for _ in range(folds)]
-
-    def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
-        """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
-        folds, p = self.w.shape
-        w = np.zeros((folds, len(lambdas), p))
-        w[:, 0] = self.w
-        gap, train, val = (np.empty(w.shape[:2]) for _ in range(3))
-        gradient = np.empty_like(w)
-        for k in range(folds):
-            self._extend(k, np.abs(self.gradient[k]) > self.l1[k] * lambdas[-1])
-        pending = list(range(folds))
-        while pending:
-            self._solve(pending, w, lambdas, tolerances)
-            state = self.source.evaluate(pending, w[pending], self.scale)
-            gradient[pending], train[pending], val[pending] = state.gradient, state.train, state.val
-            for k in pending:
-                gap[k] = self._gaps(k, w[k], gradient[k], lambdas)
-            pending = [k for k in pending if self._extended_where_violated(k, gradient[k], lambdas, gap[k], tolerances)]
-        self.w, self.gradient = w[:, -1], gradient[:, -1]
-        return w, gap, Evaluation(gradient, train, val)
-
-    def _solve(self, folds: list[int], w: Array, lambdas: Array, tolerances: Array) -> None:
-        """Descend on each fold's own columns, from the first step's coefficients."""
-        for k in folds:
-            some = self.active[k]
-            targets, start = tolerances * self.power[k] / 2, w[k, 0, some]
-            w[k][:, some] = go_down(self._down(k, some), lambdas, targets, start, self.max_sweeps)
-
-    def _down(self, k: int, some: Rows) -> Descent:
-        """What its own columns explain of a fold."""
-        l1, rows = self.l1[k, some], self.source.rows(k, some, self.scale)
-        if rows is not None:
-            return RowDescent(*rows, l1, self.l2)
-        of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
-        return GramDescent(self._gram(k), *of, l1, self.l2)
-
-    def _gram(self, k: int) -> Array:
-        """The Gram matrix of the fold's own columns, which only ever grow at the end."""
-        known, some = len(self.grams[k]), self.active[k]
-        if known < len(some):
-            old, new = some[:known], some[known:]
-            cross = self.source.cross(k, old, new, self.scale)
-            corner = self.source.cross(k, new, new, self.scale)
-            self.grams[k] = np.block([[self.grams[k], cross], [cross.T, corner]]) if known else corner
-        return self.grams[k]
-
-    def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
-        power, convexity = float(self.power[k]), float(self.convexity[k])
-        return duality_gaps(w, gradient, self.moment[k], power, convexity, self.l1[k], self.l2, lambdas)
-
-    def _extended_where_violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
-        """Whether columns had to be added because the gap over all of them is too large."""
-        if np.all(gap <= tolerances * self.power[k] / 2):
-            return False
-        return self._extend(k, np.any(np.abs(gradient) > lambdas[:, None] * self.l1[k], axis=0))
-
-    def _extend(self, k: int, columns: Array) -> bool:
-        """Add columns (a mask) to the fold's own; whether any was new."""
-        columns[self.active[k]] = False
-        new = np.flatnonzero(columns)
-        self.active[k] = np.concatenate([self.active[k], new])
-        return len(new) > 0

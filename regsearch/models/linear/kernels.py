@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.models.linear.compiling import compiled
 
 Flags = NDArray[np.bool_]
@@ -73,6 +73,34 @@ def duality_gaps(
     return gaps
 
 
+def _taken_off(values: Array, step: float, row: Array) -> None:
+    values -= step * row[: len(values)]
+
+
+def _take_off(values: Array, step: float, row: Array) -> None:
+    """Take a multiple of a row, or of its beginning, off values: a loop, as compiled array arithmetic makes copies."""
+    for i in range(values.shape[0]):
+        values[i] -= step * row[i]
+
+
+take_off = compiled(_take_off, plain=_taken_off)
+
+
+def _columns_taken_off(values: Array, coef: Array, columns: Array, used: Rows) -> None:
+    values -= coef @ columns[used]
+
+
+def _take_columns_off(values: Array, coef: Array, columns: Array, used: Rows) -> None:
+    """Take multiples ``[C, used]`` of some of the columns ``[p, n]`` off values ``[C, n]``, without a copy of these."""
+    for i in range(used.shape[0]):
+        for c in range(values.shape[0]):
+            if coef[c, i] != 0.0:
+                take_off(values[c], coef[c, i], columns[used[i]])
+
+
+take_columns_off = compiled(_take_columns_off, plain=_columns_taken_off)
+
+
 @compiled
 def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_: float) -> None:
     """Minimise over each coefficient in turn, in place."""
@@ -83,7 +111,7 @@ def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_:
         target = gradient[j] + curvature * w[j]
         new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (curvature + lambda_ * l2)
         if new != w[j]:
-            gradient -= (new - w[j]) * gram[j]
+            take_off(gradient, new - w[j], gram[j])
             w[j] = new
 
 
@@ -97,7 +125,7 @@ def sweep_rows(
             target = columns[j] @ residual + squares[j] * w[j]
             new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (squares[j] + lambda_ * l2)
             if new != w[j]:
-                residual -= (new - w[j]) * columns[j]
+                take_off(residual, new - w[j], columns[j])
                 w[j] = new
 
 
@@ -150,91 +178,86 @@ def descend(
     convexity: float,
     l1: Array,
     l2: float,
-    lambdas: Array,
-    tolerances: Array,
-    start: Array,
+    lambda_: float,
+    tolerance: float,
+    w: Array,
+    gradient: Array,
     max_sweeps: int,
-) -> tuple[Array, int]:
-    """Coefficients ``[S, e]`` along the lambdas, each warm-started from the one before, and how many are solved.
+) -> bool:
+    """Sweep until the duality gap is at most the tolerance (absolute), in place; whether it is.
 
-    Each lambda is swept until its duality gap is at most its tolerance (absolute). The first that takes more than
-    `max_sweeps` is the last.
+    The Gram matrix may have room for more columns than those in play, which are its first.
     """
-    w = start.copy()
-    gradient = moment - gram @ w
-    path = np.empty((lambdas.shape[0], w.shape[0]))
-    points, gradients = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, w.shape[0]))
-    for step in range(lambdas.shape[0]):
-        lambda_ = lambdas[step]
-        seen, combined = 0, False
-        for _ in range(max_sweeps):
-            if duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerances[step]:
-                if not combined:
-                    break
-                gradient = moment - gram @ w  # combining magnifies the rounding
-                combined = False
-            sweep(gram, w, gradient, l1, l2, lambda_)
-            points[seen], gradients[seen] = w, gradient
-            seen += 1
-            if seen > HISTORY:
-                shares = heading(points)
-                ahead, slope = shares @ points[1:], shares @ gradients[1:]  # the gradient is affine in w
-                if objective(ahead, slope, moment, l1, l2, lambda_) < objective(w, gradient, moment, l1, l2, lambda_):
-                    w, gradient, combined = ahead, slope, True
-                    sweep(gram, w, gradient, l1, l2, lambda_)  # a combination may have signs that no sweep leaves
-                points[0], gradients[0] = w, gradient
-                seen = 1
-        else:
-            path[step] = w
-            return path, step
-        path[step] = w
-    return path, lambdas.shape[0]
+    size = w.shape[0]
+    points, gradients = np.empty((HISTORY + 1, size)), np.empty((HISTORY + 1, size))
+    seen, combined = 0, False
+    for _ in range(max_sweeps):
+        if duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance:
+            if not combined:
+                return True
+            gradient_at(gram, moment, w, gradient)  # combining magnifies the rounding
+            combined = False
+            continue
+        sweep(gram, w, gradient, l1, l2, lambda_)
+        points[seen], gradients[seen] = w, gradient
+        seen += 1
+        if seen > HISTORY:
+            shares = heading(points)
+            ahead, slope = shares @ points[1:], shares @ gradients[1:]  # the gradient is affine in w
+            if objective(ahead, slope, moment, l1, l2, lambda_) < objective(w, gradient, moment, l1, l2, lambda_):
+                w[:], gradient[:], combined = ahead, slope, True
+                sweep(gram, w, gradient, l1, l2, lambda_)  # a combination may have signs that no sweep leaves
+            points[0], gradients[0] = w, gradient
+            seen = 1
+    if combined:
+        gradient_at(gram, moment, w, gradient)
+    return duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance
+
+
+@compiled
+def gradient_at(gram: Array, moment: Array, w: Array, gradient: Array) -> None:
+    """Write the gradient of the loss at w."""
+    gradient[:] = moment
+    for j in range(w.shape[0]):
+        if w[j] != 0.0:
+            take_off(gradient, w[j], gram[j])
 
 
 @compiled
 def descend_rows(
     columns: Array,
     target: Array,
+    moment: Array,
+    squares: Array,
     l1: Array,
     l2: float,
-    lambdas: Array,
-    tolerances: Array,
-    start: Array,
+    lambda_: float,
+    tolerance: float,
+    w: Array,
+    residual: Array,
     max_sweeps: int,
-) -> tuple[Array, int]:
+) -> bool:
     """`descend` without a Gram matrix: cheaper for more columns ``[e, n]`` than rows.
 
     Columns and target ``[n]`` are those of the training rows, times the root of their weights. Between two looks at all
     columns, only those with a coefficient, or a reason to get one, are swept.
     """
-    w = start.copy()
-    moment, power = columns @ target, float(target @ target)
-    squares = np.empty(w.shape[0])
-    for j in range(w.shape[0]):
-        squares[j] = columns[j] @ columns[j]
-    path = np.empty((lambdas.shape[0], w.shape[0]))
+    power = target @ target
     points, residuals = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, target.shape[0]))
-    residual = target - w @ columns
     gradient = columns @ residual
-    for step in range(lambdas.shape[0]):
-        lambda_ = lambdas[step]
-        for _ in range(0, max_sweeps, HISTORY + 1):
-            if duality_gap(w, gradient, moment, power, 0.0, l1, l2, lambda_) <= tolerances[step]:
-                break
-            work = (w != 0.0) | (np.abs(gradient) > lambda_ * l1)
-            for seen in range(HISTORY + 1):
-                sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
-                points[seen], residuals[seen] = w, residual
-            shares = heading(points)
-            ahead, left = shares @ points[1:], shares @ residuals[1:]
-            gain = residual @ residual - left @ left + 2 * penalty(w, l1, l2, lambda_)
-            if gain > 2 * penalty(ahead, l1, l2, lambda_):
-                w = ahead
-                residual = left if np.abs(shares).sum() < FAR else target - w @ columns
-                sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
-            gradient = columns @ residual
-        else:
-            path[step] = w
-            return path, step
-        path[step] = w
-    return path, lambdas.shape[0]
+    for _ in range(0, max_sweeps, HISTORY + 1):
+        if duality_gap(w, gradient, moment, power, 0.0, l1, l2, lambda_) <= tolerance:
+            return True
+        work = (w != 0.0) | (np.abs(gradient) > lambda_ * l1)
+        for seen in range(HISTORY + 1):
+            sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
+            points[seen], residuals[seen] = w, residual
+        shares = heading(points)
+        ahead, left = shares @ points[1:], shares @ residuals[1:]
+        gain = residual @ residual - left @ left + 2 * penalty(w, l1, l2, lambda_)
+        if gain > 2 * penalty(ahead, l1, l2, lambda_):
+            w[:] = ahead
+            residual[:] = left if np.abs(shares).sum() < FAR else target - w @ columns
+            sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
+        gradient = columns @ residual
+    return duality_gap(w, gradient, moment, power, 0.0, l1, l2, lambda_) <= tolerance

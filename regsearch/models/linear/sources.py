@@ -21,21 +21,58 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.design import Design
+from regsearch.models.linear.kernels import take_columns_off
 from regsearch.models.linear.moments import block_moments, fold_moments
 from regsearch.models.linear.spectrum import Spectrum, dual, primal, row_kernel
+from regsearch.models.linear.working_columns import times
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a source knows of coefficients: gradient ``[F, S, p]``, mean squared errors ``[F, S]`` of both parts."""
+    """What a source knows of coefficients.
+
+    Attributes
+    ----------
+    gradient
+        ``[F, S, p]``.
+    train, val
+        ``[F, S]`` mean squared errors of both parts.
+    residual
+        ``[F, n]`` of the last step, by those who read the rows.
+    """
 
     gradient: Array
     train: Array
     val: Array
+    residual: Array | None = None
+
+
+@dataclass(frozen=True)
+class Blends:
+    """Steps that lie between others: what is affine in coefficients need not be asked of the rows.
+
+    Attributes
+    ----------
+    shares
+        ``[F, S, S + 1]`` that steps have in the point before them all, and in each other; those that do not lie between
+        others have themselves alone.
+    gradient, residual
+        ``[F, p]``, and ``[F, n]`` by those who read the rows, of the point before.
+    """
+
+    shares: Array
+    gradient: Array
+    residual: Array | None
+
+    @property
+    def own(self) -> NDArray[np.bool_]:
+        """``[F, S]``: whether a step does not lie between others."""
+        return np.asarray(np.diagonal(self.shares[:, :, 1:], axis1=1, axis2=2) == 1.0)
 
 
 class Source(Protocol):
@@ -44,6 +81,7 @@ class Source(Protocol):
     power: Array
     centers: Array  # [K, p] means of the design's matrix over the training rows
     target: Array  # [K] mean of y over the training rows
+    null: Array | None  # [K, n] residuals of the null model, by those who read the rows
 
     def moment(self, scale: str) -> Array:
         """``[K, p]``."""
@@ -60,8 +98,8 @@ class Source(Protocol):
         """
         ...
 
-    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
-        """Gradient and losses of coefficients ``[F, S, p]``."""
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
+        """Gradient and losses of coefficients ``[F, S, p]``, some of which may lie between others."""
         ...
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
@@ -127,7 +165,7 @@ class FromMoments:
         self._val_target, self._val_centers = known.val_mean[folds, own], known.val_mean[:, :p]
         self.centers, self.target = known.train_mean[:, :p], known.train_mean[folds, own]
         self.power = known.train[folds, own, own]
-        self._design, self.gram = design, known.gram
+        self._design, self.gram, self.null = design, known.gram, None
 
     @classmethod
     def of(cls, design: Design, y: Array) -> list[FromMoments]:
@@ -145,7 +183,7 @@ class FromMoments:
     def rows(self, k: int, some: Rows, scale: str) -> None:
         return None
 
-    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index = list(folds)
         moment = self.moment(scale)[index][:, None]
         gradient = moment - w @ self.gram(scale)[index]
@@ -176,8 +214,8 @@ class FromRows:
         self.centers = design.means
         weights = design.fold_weights
         self.target = weights @ y if y.ndim == 1 else np.einsum("kn,kn->k", weights, y)
-        self._residual = (y - self.target[:, None]) * design.fold_weights  # [K, n] of the null model, weighted
-        self.power = np.einsum("kn,kn->k", self._residual, y - self.target[:, None])
+        self.null = y - self.target[:, None]
+        self.power = np.einsum("kn,kn,kn->k", self.null, self.null, design.fold_weights)
         held = design.held * design.weights
         with np.errstate(invalid="ignore"):
             self._held_weights = held / held.sum(axis=1, keepdims=True)
@@ -225,29 +263,22 @@ class FromRows:
         columns *= root
         return columns, (self._y[k, rows] - self.target[k]) * root
 
-    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
-        coef = w * self._design.inverse_scales(scale)[list(folds)][:, None]
-        gradient = np.empty_like(w)
-        train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
-        for at, some in self._views(folds):
-            residual, train[at], val[at] = self._misses(some, coef[at])
-            gradient[at] = self._gradient(some, residual)
-        gradient *= self._design.inverse_scales(scale)[list(folds)][:, None]
-        return Evaluation(gradient, train, val)
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
+        index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
+        of = index[np.nonzero(own)[0]]
+        residual = self._residuals(of, w[own], scale)
+        gradient = self._gradients(of, residual, scale)
+        if blends is None or blends.residual is None:
+            residual, gradient = residual.reshape(*w.shape[:2], -1), gradient.reshape(w.shape)
+        else:
+            residual = _blended(blends.shares, own, blends.residual, residual)
+            gradient = _blended(blends.shares, own, blends.gradient, gradient)
+        return Evaluation(gradient, *self._losses(index, residual), residual[:, -1])
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
-        coef = w * self._design.inverse_scales(scale)[list(folds)][:, None]
-        train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
-        for at, some in self._views(folds):
-            _, train[at], val[at] = self._misses(some, coef[at])
-        return train, val
-
-    def _views(self, folds: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
-        """Folds that see the same matrix: where they are among those asked for, and which they are."""
-        for view in self._design.views:
-            at = [i for i, k in enumerate(folds) if k in view]
-            if at:
-                yield at, [folds[i] for i in at]
+        index = np.asarray(folds)
+        residual = self._residuals(index.repeat(w.shape[1]), w.reshape(-1, w.shape[2]), scale)
+        return self._losses(index, residual.reshape(*w.shape[:2], -1))
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
         design, inverse = self._design, self._design.inverse_scales(scale)[k]
@@ -268,27 +299,58 @@ class FromRows:
         kernel = row_kernel(design.fold(k)[rows], self.centers[k], inverse, root)
         return dual(kernel, (self._y[k, rows] - self.target[k]) * root, float(design.counts[k]), back)
 
-    def _misses(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
-        """Residuals ``[n, F, S]`` and losses ``[F, S]`` of both parts, for folds that share a matrix."""
-        intercept = self.target[folds, None] - np.einsum("fsp,fp->fs", coef, self.centers[folds])
-        residual = self._y[folds].T[:, :, None] - intercept - _predict(self._design.fold(folds[0]), coef)
-        square = residual**2
-        train = np.einsum("fn,nfs->fs", self._design.fold_weights[folds], square)
-        return residual, train, np.einsum("fn,nfs->fs", self._held_weights[folds], square)
+    def _views(self, folds: Rows) -> Iterator[tuple[NDArray[np.bool_], Matrix]]:
+        """Which of some folds see the same matrix, and that."""
+        for view in self._design.views:
+            at = (folds >= view.start) & (folds < view.stop)
+            if at.any():
+                yield at, self._design.fold(view.start)
 
-    def _gradient(self, folds: list[int], residual: Array) -> Array:
-        """``[F, S, p]`` of the unscaled columns, by residuals that are written to."""
-        residual *= self._design.fold_weights[folds].T[:, :, None]
-        drift = residual.sum(axis=0)  # zero but for rounding, which a large center would magnify
-        product = np.asarray(self._design.fold(folds[0]).T @ residual.reshape(len(residual), -1))
-        gradient = product.reshape(-1, *residual.shape[1:]).transpose(1, 2, 0)
-        return np.asarray(gradient - drift[:, :, None] * self.centers[folds, None])
+    def _residuals(self, folds: Rows, w: Array, scale: str) -> Array:
+        """``[C, n]`` of all rows, by coefficients ``[C, p]``, each of a fold."""
+        coef = w * self._design.inverse_scales(scale)[folds]
+        residual = self.null[folds] + np.einsum("cp,cp->c", coef, self.centers[folds])[:, None]
+        for at, matrix in self._views(folds):
+            residual[at] = _less_fitted(matrix, coef[at], residual[at])
+        return residual
+
+    def _gradients(self, folds: Rows, residual: Array, scale: str) -> Array:
+        """``[C, p]`` by residuals ``[C, n]``."""
+        weighted = residual * self._design.fold_weights[folds]
+        drift = weighted.sum(axis=1, keepdims=True)  # zero but for rounding, which a large center would magnify
+        gradient = np.empty((len(folds), self._design.shape[1]))
+        for at, matrix in self._views(folds):
+            gradient[at] = times(weighted[at], matrix)
+        gradient -= drift * self.centers[folds]
+        gradient *= self._design.inverse_scales(scale)[folds]
+        return gradient
+
+    def _losses(self, folds: Rows, residual: Array) -> tuple[Array, Array]:
+        """``[F, S]`` of both parts, by residuals ``[F, S, n]``."""
+        square = (residual**2).transpose(0, 2, 1)
+        parts = self._design.fold_weights[folds], self._held_weights[folds]
+        train, val = ((weights[:, None] @ square)[:, 0] for weights in parts)
+        return train, val
 
 
-def _predict(matrix: Matrix, coef: Array) -> Array:
-    """``[n, F, S]`` of coefficients ``[F, S, p]``, reading only the columns in use."""
-    flat = coef.reshape(-1, coef.shape[-1])
-    used = np.flatnonzero(flat.any(axis=0))
-    if len(used) < flat.shape[1] / 2:
-        matrix, flat = matrix[:, used], flat[:, used]
-    return np.asarray(matrix @ flat.T).reshape(-1, *coef.shape[:2])
+def _blended(shares: Array, own: NDArray[np.bool_], before: Array, found: Array) -> Array:
+    """``[F, S, ...]`` of steps that lie between others, by the point before ``[F, ...]`` and those found ``[C, ...]``."""
+    folds, steps = own.shape
+    every = np.empty((folds, steps, before.shape[1]))
+    every[own] = found
+    for k, (share, alone) in enumerate(zip(shares, own, strict=True)):
+        known = np.concatenate([before[k : k + 1], every[k, alone]])
+        every[k, ~alone] = share[~alone][:, np.append(True, alone)] @ known
+    return every
+
+
+def _less_fitted(matrix: Matrix, coef: Array, values: Array) -> Array:
+    """Values ``[C, n]`` less what coefficients ``[C, p]`` make of the rows, reading only the columns in use."""
+    used = np.flatnonzero(coef.any(axis=0))
+    few = len(used) < coef.shape[1] / 2
+    if few and isinstance(matrix, np.ndarray):
+        take_columns_off(values, np.ascontiguousarray(coef[:, used]), matrix.T, used)
+        return values
+    if few:
+        matrix, coef = matrix[:, used], coef[:, used]
+    return np.asarray(values - (matrix @ coef.T).T)

@@ -1,0 +1,153 @@
+"""The way of all folds down the lambdas of squared error with an L1 part, each on columns of its own.
+
+A fold works on the columns whose gradient is foretold to reach its threshold within the next few lambdas, by the line
+through the two points before. One product of residuals with all columns, for all folds together, then tells whether
+these were enough (Tibshirani et al. 2012). Points that lie between others need none: their gradients do so, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.models.linear.descent import Descent, GramDescent, Node, RowDescent, Walk, onward
+from regsearch.models.linear.kernels import duality_gaps
+from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.sources import Blends, Evaluation, Source
+
+MARGIN = 0.98  # share of its threshold that a foretold gradient reaches
+ROOM = 1.2  # times the columns in play, that a Gram matrix has room for
+
+
+class ActiveSets:
+    """Where each fold stands, and the columns that it works on.
+
+    Parameters
+    ----------
+    convexity
+        ``[K]``; see `regsearch.models.linear.kernels`.
+    whole
+        Whether to work on all columns.
+    max_sweeps
+        What one lambda may take.
+    """
+
+    def __init__(
+        self, source: Source, terms: Terms, scale: str, convexity: Array, whole: bool, max_sweeps: int
+    ) -> None:  # fmt: skip
+        self.source, self.scale, self.max_sweeps = source, scale, max_sweeps
+        self.moment, self.power, self.convexity = source.moment(scale), source.power, convexity
+        folds, p = self.moment.shape
+        self.l1 = np.ascontiguousarray(np.broadcast_to(terms.l1, (folds, p, 1))[:, :, 0], dtype=np.float64)
+        self.l2 = float(terms.l2)
+        self.last = [Node(_top(*of), np.zeros(p), of[0]) for of in zip(self.moment, self.l1, strict=True)]
+        self.older: list[Node | None] = [None] * folds
+        self.residual = source.null
+        self.active = [np.arange(p if whole else 0) for _ in range(folds)]
+        self.grams = [Gram(source, k, scale) for k in range(folds)]
+
+    def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
+        """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
+        folds, p = self.moment.shape
+        w, gradient = np.zeros((folds, len(lambdas), p)), np.empty((folds, len(lambdas), p))
+        gap, train, val = (np.empty(w.shape[:2]) for _ in range(3))
+        ends = None if self.residual is None else self.residual.copy()
+        guesses: list[Array | None] = [None] * folds
+        for k in range(folds):
+            self._extend(k, self._foretold(k, lambdas))
+        pending = list(range(folds))
+        while pending:
+            shares = np.stack([self._walk(k, w[k], lambdas, tolerances, guesses[k]) for k in pending])
+            state = self.source.evaluate(pending, w[pending], self.scale, self._blends(pending, shares))
+            gradient[pending], train[pending], val[pending] = state.gradient, state.train, state.val
+            if ends is not None:
+                ends[pending] = state.residual
+            for k in pending:
+                gap[k] = self._gaps(k, w[k], gradient[k], lambdas)
+                guesses[k] = w[k, -1]
+            pending = [k for k in pending if self._extended_where_violated(k, gradient[k], lambdas, gap[k], tolerances)]
+        self.older, self.residual = list(self.last), ends
+        self.last = [Node(float(lambdas[-1]), w[k, -1], gradient[k, -1]) for k in range(folds)]
+        return w, gap, Evaluation(gradient, train, val, ends)
+
+    def _foretold(self, k: int, lambdas: Array) -> Array:
+        """A mask of the columns that may be in use at these lambdas."""
+        last = self.last[k]
+        _, gradient = onward(self.older[k], last, float(lambdas[-1]))
+        asked = np.abs(gradient) > MARGIN * lambdas[-1] * self.l1[k]
+        return np.asarray(asked | (np.abs(last.kept) > lambdas[0] * self.l1[k]))
+
+    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: Array | None) -> Array:
+        """Write coefficients ``[S, p]`` of a fold; what each point is made of, ``[S, S + 1]``."""
+        some = self.active[k]
+        descent = self._descent(k, some)
+        older, last = (None if node is None else descent.node(node, some) for node in (self.older[k], self.last[k]))
+        assert last is not None
+        walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, self.max_sweeps)
+        w[:, some], shares = walk.go(None if guess is None else guess[some])
+        return shares
+
+    def _descent(self, k: int, some: Rows) -> Descent:
+        """What its own columns explain of a fold."""
+        l1, rows = self.l1[k, some], self.source.rows(k, some, self.scale)
+        if rows is not None:
+            return RowDescent(*rows, l1, self.l2)
+        of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
+        return GramDescent(self.grams[k].of(some), *of, l1, self.l2)
+
+    def _blends(self, folds: list[int], shares: Array) -> Blends:
+        residual = None if self.residual is None else self.residual[folds]
+        return Blends(shares, np.stack([self.last[k].kept for k in folds]), residual)
+
+    def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
+        power, convexity = float(self.power[k]), float(self.convexity[k])
+        return duality_gaps(w, gradient, self.moment[k], power, convexity, self.l1[k], self.l2, lambdas)
+
+    def _extended_where_violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
+        """Whether columns had to be added because the gap over all of them is too large."""
+        if np.all(gap <= tolerances * self.power[k] / 2):
+            return False
+        return self._extend(k, np.any(np.abs(gradient) > lambdas[:, None] * self.l1[k], axis=0))
+
+    def _extend(self, k: int, columns: Array) -> bool:
+        """Add columns (a mask) to the fold's own; whether any was new."""
+        columns[self.active[k]] = False
+        new = np.flatnonzero(columns)
+        self.active[k] = np.concatenate([self.active[k], new])
+        return len(new) > 0
+
+
+class Gram:
+    """The Gram matrix of a fold's columns, which only ever grow at the end, with room for more of them."""
+
+    def __init__(self, source: Source, k: int, scale: str) -> None:
+        self.source, self.k, self.scale = source, k, scale
+        self._room, self._known = np.empty((0, 0)), 0
+
+    def of(self, some: Rows) -> Array:
+        """``[room, room]``, of which the first are those of some columns."""
+        known, count = self._known, len(some)
+        if known < count:
+            old, new = some[:known], some[known:]
+            corner = self.source.cross(self.k, new, new, self.scale)
+            if not known:
+                self._room = np.ascontiguousarray(corner)
+            else:
+                self._make_room(count)
+                cross = self.source.cross(self.k, old, new, self.scale)
+                self._room[:known, known:count], self._room[known:count, :known] = cross, cross.T
+                self._room[known:count, known:count] = corner
+            self._known = count
+        return self._room
+
+    def _make_room(self, count: int) -> None:
+        if count > len(self._room):
+            old, size = self._room, int(ROOM * count)
+            self._room = np.empty((size, size))
+            self._room[: self._known, : self._known] = old[: self._known, : self._known]
+
+
+def _top(moment: Array, l1: Array) -> float:
+    """The lambda from which on no coefficient is in use; infinite where some are not penalised."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.max(np.abs(moment) / l1, initial=0.0, where=moment != 0.0))
