@@ -7,6 +7,8 @@ these were enough (Tibshirani et al. 2012). Points that lie between others need 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from regsearch._types import Array, Rows
@@ -16,6 +18,8 @@ from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import Blends, Evaluation, Source
 
 MARGIN = 0.98  # share of its threshold that a foretold gradient reaches
+WIDE = 1.25  # times the rows, columns from which sweeps over rows are quicker than over their products
+COPIES = 2  # numbers of single precision for each of the data, that copies of columns may have in all folds together
 ROOM = 1.2  # times the columns in play, that a Gram matrix has room for
 
 
@@ -28,12 +32,14 @@ class ActiveSets:
         ``[K]``; see `regsearch.models.linear.kernels`.
     whole
         Whether to work on all columns.
+    single
+        Whether products of columns may be of single precision: every few lambdas start from gradients that are exact.
     max_sweeps
         What one lambda may take.
     """
 
     def __init__(
-        self, source: Source, terms: Terms, scale: str, convexity: Array, whole: bool, max_sweeps: int
+        self, source: Source, terms: Terms, scale: str, convexity: Array, whole: bool, single: bool, max_sweeps: int
     ) -> None:  # fmt: skip
         self.source, self.scale, self.max_sweeps = source, scale, max_sweeps
         self.moment, self.power, self.convexity = source.moment(scale), source.power, convexity
@@ -44,7 +50,8 @@ class ActiveSets:
         self.older: list[Node | None] = [None] * folds
         self.residual = source.null
         self.active = [np.arange(p if whole else 0) for _ in range(folds)]
-        self.grams = [Gram(source, k, scale) for k in range(folds)]
+        kind = np.float32 if single else np.float64
+        self.grams = [Gram(source, k, scale, kind, COPIES * p // folds) for k in range(folds)]
 
     def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
         """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
@@ -52,7 +59,7 @@ class ActiveSets:
         w, gradient = np.zeros((folds, len(lambdas), p)), np.empty((folds, len(lambdas), p))
         gap, train, val = (np.empty(w.shape[:2]) for _ in range(3))
         ends = None if self.residual is None else self.residual.copy()
-        guesses: list[Array | None] = [None] * folds
+        guesses: list[Node | None] = [None] * folds
         for k in range(folds):
             self._extend(k, self._foretold(k, lambdas))
         pending = list(range(folds))
@@ -64,10 +71,10 @@ class ActiveSets:
                 ends[pending] = state.residual
             for k in pending:
                 gap[k] = self._gaps(k, w[k], gradient[k], lambdas)
-                guesses[k] = w[k, -1]
+                guesses[k] = Node(float(lambdas[-1]), w[k, -1], gradient[k, -1])
             pending = [k for k in pending if self._extended_where_violated(k, gradient[k], lambdas, gap[k], tolerances)]
         self.older, self.residual = list(self.last), ends
-        self.last = [Node(float(lambdas[-1]), w[k, -1], gradient[k, -1]) for k in range(folds)]
+        self.last = [node for node in guesses if node is not None]
         return w, gap, Evaluation(gradient, train, val, ends)
 
     def _foretold(self, k: int, lambdas: Array) -> Array:
@@ -77,23 +84,24 @@ class ActiveSets:
         asked = np.abs(gradient) > MARGIN * lambdas[-1] * self.l1[k]
         return np.asarray(asked | (np.abs(last.kept) > lambdas[0] * self.l1[k]))
 
-    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: Array | None) -> Array:
+    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: Node | None) -> Array:
         """Write coefficients ``[S, p]`` of a fold; what each point is made of, ``[S, S + 1]``."""
         some = self.active[k]
-        descent = self._descent(k, some)
+        descent = self._descent(k, some, guess or self.last[k])
         older, last = (None if node is None else descent.node(node, some) for node in (self.older[k], self.last[k]))
         assert last is not None
         walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, self.max_sweeps)
-        w[:, some], shares = walk.go(None if guess is None else guess[some])
+        w[:, some], shares = walk.go(None if guess is None else guess.w[some])
         return shares
 
-    def _descent(self, k: int, some: Rows) -> Descent:
+    def _descent(self, k: int, some: Rows, near: Node) -> Descent:
         """What its own columns explain of a fold."""
-        l1, rows = self.l1[k, some], self.source.rows(k, some, self.scale)
-        if rows is not None:
-            return RowDescent(*rows, l1, self.l2)
+        l1, aim = self.l1[k, some], self.source.aim(k)
+        if aim is not None and len(some) > WIDE * len(aim):
+            return RowDescent(self.source.columns(k, some, self.scale), aim, l1, self.l2)
         of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
-        return GramDescent(self.grams[k].of(some), *of, l1, self.l2)
+        at = Node(near.lambda_, near.w[some], near.kept[some])
+        return GramDescent(self.grams[k].of(some), at, *of, l1, self.l2)
 
     def _blends(self, folds: list[int], shares: Array) -> Blends:
         residual = None if self.residual is None else self.residual[folds]
@@ -118,33 +126,58 @@ class ActiveSets:
 
 
 class Gram:
-    """The Gram matrix of a fold's columns, which only ever grow at the end, with room for more of them."""
+    """The Gram matrix of a fold's columns, which only ever grow at the end, with room for more of them.
 
-    def __init__(self, source: Source, k: int, scale: str) -> None:
-        self.source, self.k, self.scale = source, k, scale
-        self._room, self._known = np.empty((0, 0)), 0
+    Parameters
+    ----------
+    kind
+        Of numbers.
+    most
+        Up to how many columns are copied beside it, to multiply those that join.
+    """
+
+    def __init__(self, source: Source, k: int, scale: str, kind: type[np.floating[Any]], most: int) -> None:
+        self.source, self.k, self.scale, self.most = source, k, scale, most
+        self._products, self._columns, self._known = np.empty((0, 0), kind), np.empty((0, 0), kind), 0
 
     def of(self, some: Rows) -> Array:
         """``[room, room]``, of which the first are those of some columns."""
         known, count = self._known, len(some)
-        if known < count:
-            old, new = some[:known], some[known:]
-            corner = self.source.cross(self.k, new, new, self.scale)
-            if not known:
-                self._room = np.ascontiguousarray(corner)
-            else:
-                self._make_room(count)
-                cross = self.source.cross(self.k, old, new, self.scale)
-                self._room[:known, known:count], self._room[known:count, :known] = cross, cross.T
-                self._room[known:count, known:count] = corner
-            self._known = count
-        return self._room
+        if known == 0 and count > self.most:
+            self._products = self._cross(some, some)
+        elif known < count:
+            cross, corner = self._joining(some[:known], some[known:])
+            self._products = _with_room(self._products, known, count)
+            self._products[known:count, :known], self._products[:known, known:count] = cross, cross.T
+            self._products[known:count, known:count] = corner
+        self._known = count
+        return self._products
 
-    def _make_room(self, count: int) -> None:
-        if count > len(self._room):
-            old, size = self._room, int(ROOM * count)
-            self._room = np.empty((size, size))
-            self._room[: self._known, : self._known] = old[: self._known, : self._known]
+    def _joining(self, old: Rows, new: Rows) -> tuple[Array, Array]:
+        """Products of columns that join with those known ``[new, old]``, and with each other."""
+        known, count = len(old), len(old) + len(new)
+        if count > self.most or self.source.aim(self.k) is None:
+            self._columns = self._columns[:0]
+            return self._cross(new, old), self._cross(new, new)
+        joining = self.source.columns(self.k, new, self.scale).astype(self._products.dtype)
+        self._columns = _with_room(self._columns, known, count, width=joining.shape[1])
+        self._columns[known:count] = joining
+        return joining @ self._columns[:known].T, joining @ joining.T
+
+    def _cross(self, left: Rows, right: Rows) -> Array:
+        return self.source.cross(self.k, left, right, self.scale).astype(self._products.dtype, copy=False)
+
+
+def _with_room(values: Array, known: int, count: int, width: int | None = None) -> Array:
+    """Values whose first rows, or rows and columns, are known, with room for so many and some more."""
+    if count <= len(values):
+        return values
+    size = int(ROOM * count)
+    made = np.empty((size, size if width is None else width), values.dtype)
+    if known:
+        beside = known if width is None else width
+        made[:known, :beside] = values[:known, :beside]
+    return made
 
 
 def _top(moment: Array, l1: Array) -> float:

@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy.linalg.lapack import dposv
+from scipy.linalg.lapack import dposv, sposv
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gap, objective
@@ -176,9 +176,20 @@ class Walk:
 
 @dataclass(frozen=True)
 class GramDescent:
-    """From the Gram matrix ``[e, e]``, or one with room for more, and the moment ``[e]`` of the columns."""
+    """From a Gram matrix of the columns, as far as the way from a point goes whose gradient is known.
+
+    Attributes
+    ----------
+    gram
+        ``[e, e]``, or one with room for more; in single precision where that is enough for the way from there.
+    near
+        That point.
+    moment
+        ``[e]``.
+    """
 
     gram: Array
+    near: Node
     moment: Array
     power: float
     convexity: float
@@ -193,7 +204,7 @@ class GramDescent:
         return self.gram[: len(self.moment), : len(self.moment)]
 
     def beside(self, w: Array) -> Array:
-        return np.asarray(self.moment - w @ self._own)
+        return np.asarray(self.near.kept - (w - self.near.w).astype(self.gram.dtype) @ self._own)
 
     def gap(self, lambda_: float, w: Array, kept: Array) -> float:
         return duality_gap(w, kept, self.moment, self.power, self.convexity, self.l1, self.l2, lambda_)
@@ -202,7 +213,7 @@ class GramDescent:
         return max(SWEEPS, int(SHARE * np.count_nonzero(w)))
 
     def swept(self, lambda_: float, target: float, w: Array, kept: Array, limit: int) -> bool:
-        loss = (self.gram, self.moment, self.power, self.convexity, self.l1, self.l2)
+        loss = (self.gram, *self.near[1:], self.moment, self.power, self.convexity, self.l1, self.l2)
         return descend(*loss, lambda_, target, w, kept, limit)
 
     def leapt(self, lambda_: float, w: Array, kept: Array) -> tuple[Array, Array] | None:
@@ -210,7 +221,8 @@ class GramDescent:
         curvature = self.gram[np.ix_(some, some)]
         curvature.flat[:: len(some) + 1] += ridge
         push = kept[some] - ridge * w[some] - lambda_ * self.l1[some] * np.sign(w[some])
-        _, move, failed = dposv(curvature.T, push, lower=0, overwrite_a=1)
+        solve = sposv if curvature.dtype == np.float32 else dposv
+        _, move, failed = solve(curvature.T, push, lower=0, overwrite_a=1)
         if failed:
             return None
         new = w.copy()
@@ -220,7 +232,8 @@ class GramDescent:
         return (new, gradient) if objective(new, gradient, *rest) < objective(w, kept, *rest) else None
 
     def solved(self, lambda_: float, target: float, start: Array) -> tuple[Array, bool, int]:
-        loss = (self._own, self.moment, self.power, self.convexity, self.l1, self.l2)
+        gram = self._own.astype(np.float64, copy=False)
+        loss = gram, self.near.kept + self.near.w @ gram, self.power, self.convexity, self.l1, self.l2
         return minimise_on_support(*loss, lambda_, target, start)
 
 
@@ -272,8 +285,8 @@ class RowDescent:
             some = _worth_solving(w, self.columns @ residual, lambda_ * self.l1)
             few = self.columns[some]
             power = float(self.target @ self.target)
-            descent = GramDescent(few @ few.T, self._moment[some], power, 0.0, self.l1[some], self.l2)
-            w[some], _, steps = descent.solved(lambda_, target / 2, w[some])
+            loss = few @ few.T, self._moment[some], power, 0.0, self.l1[some], self.l2
+            w[some], _, steps = minimise_on_support(*loss, lambda_, target / 2, w[some])
             taken += steps
         return w, False, taken
 

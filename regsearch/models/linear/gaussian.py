@@ -46,6 +46,8 @@ WHOLE = 400  # columns up to which working on few of them gains nothing
 APART = 1e-6  # convexity from which rounding does not matter to a linear solve
 GRAMS = 2  # times the room of the data that Gram matrices of all columns may take, to work on all
 SMALL = 200  # columns up to which the memory for moments never matters, nor the time for an exact solution
+SINGLE = 1e-6  # tolerance from which products of columns may be of single precision ...
+TINY = 1e-20  # ... where the powers of columns, and their inverses, are no smaller
 TOL = {"moments": 1e-7, "rows": 1e-5}
 
 
@@ -231,7 +233,9 @@ class Gaussian:
         return np.stack([fold.loss.gradients([fold.advance(np.ones(1))[0].point])[0] for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        fits = ActiveSets(self.source, terms, scale, self.convexity(scale), self.whole, self.max_sweeps)
+        fits = ActiveSets(
+            self.source, terms, scale, self.convexity(scale), self.whole, self._single(scale), self.max_sweeps
+        )
         towards = warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0])
         asked = -len(towards)
         for chunk in chunks(np.concatenate([towards, lambdas]), self.chunk, further):
@@ -243,6 +247,11 @@ class Gaussian:
                 w, gap = w[:, skip:], gap[:, skip:]
                 losses = state.train[:, skip:], state.val[:, skip:]
                 yield self._piece(scale, w, gap, self._freedom(w, chunk[skip:] * terms.l2, scale), losses)
+
+    def _single(self, scale: str) -> bool:
+        """Whether products of columns may be of single precision."""
+        power = column_powers(self.design, scale)
+        return self.tol >= SINGLE and bool(power.max(initial=0.0) < 1 / TINY and power[power > 0].min(initial=1.0) > TINY)
 
     def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""

@@ -173,6 +173,8 @@ def objective(w: Array, gradient: Array, moment: Array, l1: Array, l2: float, la
 @compiled
 def descend(
     gram: Array,
+    near: Array,
+    near_gradient: Array,
     moment: Array,
     power: float,
     convexity: float,
@@ -186,7 +188,8 @@ def descend(
 ) -> bool:
     """Sweep until the duality gap is at most the tolerance (absolute), in place; whether it is.
 
-    The Gram matrix may have room for more columns than those in play, which are its first.
+    The Gram matrix may have room for more columns than those in play, which are its first. `near_gradient` is that of
+    coefficients `near`, from which the matrix tells the others.
     """
     size = w.shape[0]
     points, gradients = np.empty((HISTORY + 1, size)), np.empty((HISTORY + 1, size))
@@ -195,7 +198,7 @@ def descend(
         if duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance:
             if not combined:
                 return True
-            gradient_at(gram, moment, w, gradient)  # combining magnifies the rounding
+            gradient_at(gram, near, near_gradient, w, gradient)  # combining magnifies the rounding
             combined = False
             continue
         sweep(gram, w, gradient, l1, l2, lambda_)
@@ -210,17 +213,17 @@ def descend(
             points[0], gradients[0] = w, gradient
             seen = 1
     if combined:
-        gradient_at(gram, moment, w, gradient)
+        gradient_at(gram, near, near_gradient, w, gradient)
     return duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance
 
 
 @compiled
-def gradient_at(gram: Array, moment: Array, w: Array, gradient: Array) -> None:
-    """Write the gradient of the loss at w."""
-    gradient[:] = moment
+def gradient_at(gram: Array, near: Array, near_gradient: Array, w: Array, gradient: Array) -> None:
+    """Write the gradient of the loss at w, by that of coefficients near to it."""
+    gradient[:] = near_gradient
     for j in range(w.shape[0]):
-        if w[j] != 0.0:
-            take_off(gradient, w[j], gram[j])
+        if w[j] != near[j]:
+            take_off(gradient, w[j] - near[j], gram[j])
 
 
 @compiled

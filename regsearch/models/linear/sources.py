@@ -91,11 +91,12 @@ class Source(Protocol):
         """``[left, right]``: the block of X'WX of one fold for two sets of columns."""
         ...
 
-    def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
-        """Columns ``[e, rows]`` and target ``[rows]`` of one fold's training rows times the root of their weights.
+    def columns(self, k: int, some: Rows, scale: str) -> Array:
+        """Columns ``[e, rows]`` of one fold's training rows times the root of their weights."""
+        ...
 
-        `None` where a Gram matrix of these columns is the better choice.
-        """
+    def aim(self, k: int) -> Array | None:
+        """The target ``[rows]`` alike; `None` where products of columns are always the better choice."""
         ...
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
@@ -180,7 +181,10 @@ class FromMoments:
         gram: Array = self.gram(scale)[k]
         return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
 
-    def rows(self, k: int, some: Rows, scale: str) -> None:
+    def columns(self, k: int, some: Rows, scale: str) -> Array:
+        raise NotImplementedError("Moments do not know the rows.")
+
+    def aim(self, k: int) -> None:
         return None
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
@@ -252,16 +256,17 @@ class FromRows:
             square.add(part.T)
         return square.whole()
 
-    def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
+    def columns(self, k: int, some: Rows, scale: str) -> Array:
         rows = self._design.train[k]
-        if self._design.sparse or len(some) <= len(rows):
-            return None
-        root = np.sqrt(self._design.fold_weights[k, rows])
         columns = self._design.fold(k).T[some[:, None], rows]
         columns -= self.centers[k, some, None]
         columns *= self._design.inverse_scales(scale)[k, some, None]
-        columns *= root
-        return columns, (self._y[k, rows] - self.target[k]) * root
+        columns *= np.sqrt(self._design.fold_weights[k, rows])
+        return np.asarray(columns)
+
+    def aim(self, k: int) -> Array | None:
+        rows = self._design.train[k]
+        return None if self._design.sparse else self.null[k, rows] * np.sqrt(self._design.fold_weights[k, rows])
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
