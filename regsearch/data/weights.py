@@ -108,7 +108,7 @@ def spread_of(columns: Any, share: Array, shift: Any = 0.0) -> Spread:
         mean = share @ columns
         centred = columns - mean
         square, off = share @ centred**2, share @ centred
-    return _spread(mean, square, off, shift)
+    return spread_by(mean, square, off, shift)
 
 
 def spreads_by_blocks(
@@ -151,10 +151,10 @@ def spreads_by_blocks(
             centred = rows - mean[k]
             off[k] += one @ centred
             square[k] += one @ np.square(centred, out=centred)
-    return [_spread(*of, shift) for of in zip(mean, square, off, strict=True)], low, high
+    return [spread_by(*of, shift) for of in zip(mean, square, off, strict=True)], low, high
 
 
-def _spread(mean: Array, square: Array, off: Array, shift: Any) -> Spread:
+def spread_by(mean: Array, square: Array, off: Array, shift: Any = 0.0) -> Spread:
     """Of means, mean squares about them, and how far off these are."""
     deviation, size = np.sqrt(square), np.hypot(mean + shift, np.sqrt(square))
     certain = np.sqrt(np.maximum(square - off**2, 0.0))  # without what the mean is off by

@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.linear.blocks import some_rows
 from regsearch.models.linear.design import Design
+from regsearch.models.linear.fold_groups import Group, fold_groups
 
 
 @dataclass(frozen=True)
@@ -39,44 +39,9 @@ class Moments:
     scatter: Array
 
 
-@dataclass(frozen=True)
-class Group:
-    """Consecutive folds that read one matrix, and the blocks that their parts are unions of.
-
-    Attributes
-    ----------
-    folds
-        Which folds.
-    labels
-        ``[n]`` block of each row.
-    trains, validates
-        ``[folds, blocks]``: whether the block belongs to the fold's part.
-    """
-
-    folds: range
-    labels: Rows
-    trains: NDArray[np.bool_]
-    validates: NDArray[np.bool_]
-
-
 def groups(design: Design) -> Iterator[Group]:
-    """The folds in as few groups as have about one block per fold, so that a group costs one reading of the rows.
-
-    A plain K-fold or time-ordered split is one group, each repetition of a repeated one another. Folds that fill
-    missing entries differ in their matrices, so each is a group.
-    """
-    start = 0
-    while start < design.folds:
-        stop, labels = start + 1, _refine(np.zeros(design.shape[0], dtype=np.int32), design, start)
-        while design.shared and stop < design.folds:
-            finer = _refine(labels, design, stop)
-            if finer.max() > stop + 2 - start:  # more than two blocks beside one per fold
-                break
-            stop, labels = stop + 1, finer
-        first = np.zeros(int(labels.max()) + 1, dtype=np.intp)  # a row of each block
-        first[labels] = np.arange(len(labels))
-        yield Group(range(start, stop), labels, design.masks[start:stop, first], design.held[start:stop, first])
-        start = stop
+    """The groups of a design; folds that fill missing entries differ in their matrices, so each is a group."""
+    return fold_groups(design.masks, design.held, design.shared)
 
 
 def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
@@ -158,13 +123,6 @@ class MomentSums:
         mean = weights @ means / weight
         between = np.sqrt(weights)[:, None] * (means - mean)
         return Moments(weight, mean, self._scatter + between.T @ between)
-
-
-def _refine(labels: Rows, design: Design, k: int) -> Rows:
-    """Split blocks so that each plays one part in one more fold."""
-    both = labels * 4 + design.masks[k] + 2 * design.held[k].astype(np.int8)
-    found = np.bincount(both) > 0
-    return np.asarray((np.cumsum(found, dtype=np.int32) - 1)[both])
 
 
 def _dense(block: Array, y: Array, weights: Array) -> Moments:

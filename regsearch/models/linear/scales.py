@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,8 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
-from regsearch.data.weights import ROUNDING, Spread, spread_of, spreads_by_blocks, weighted_quantiles
+from regsearch.data.weights import ROUNDING, Spread, spread_by, spread_of, spreads_by_blocks, weighted_quantiles
+from regsearch.models.linear.fold_groups import Group
 
 SCALES = ("standard", "minmax", "robust", "none")
 QUARTILES = (0.25, 0.75)
@@ -38,6 +41,55 @@ def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift
     for part, rows in _column_blocks(matrix, train, AT_ONCE if whole else max(AT_ONCE, matrix.shape[1] // BLOCKS)):
         scales[part] = _divisors(rows, how, weights[train], shift[part])
     return scales
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of columns ``[p]`` in some rows: how far they spread, and their ends."""
+
+    spread: Spread
+    lowest: Array
+    highest: Array
+
+    def divisors(self, how: str) -> Array:
+        """``[p]``, by any way but quartiles."""
+        return _chosen(how, self.spread, self.lowest, self.highest, self.lowest)
+
+
+def measured_folds(matrix: Array, group: Group, weights: Array) -> list[Measured]:
+    """The columns of an array ``[n, p]`` in the training rows of each fold of a group, all of them read once.
+
+    Rows that a fold holds out do not even touch the rounding: each block is measured about its own mean.
+    """
+    used = np.flatnonzero(group.trains.any(axis=0)[group.labels] & (weights > 0))
+    order = used[np.argsort(group.labels[used], kind="stable")]
+    edges = np.searchsorted(group.labels[order], np.arange(group.trains.shape[1] + 1))
+    parts = [(b, slice(*of), weights[order[slice(*of)]]) for b, of in enumerate(pairwise(edges)) if of[0] < of[1]]
+    totals, found = np.zeros(group.trains.shape[1]), np.empty((5, group.trains.shape[1], matrix.shape[1]))
+    for start in range(0, matrix.shape[1], AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        columns = np.take(matrix.T[here], order, axis=1)
+        for b, part, weight in parts:
+            totals[b] = weight.sum()
+            found[:, b, here] = _about_mean(columns[:, part], weight / totals[b])
+    return [_together(found[:, member & (totals > 0)], totals[member & (totals > 0)]) for member in group.trains]
+
+
+def _about_mean(columns: Array, share: Array) -> tuple[Array, ...]:
+    """Means of columns ``[c, r]``, mean squares about them, how far off these are, and ends."""
+    mean = columns @ share
+    centred = columns - mean[:, None]
+    off = centred @ share
+    return mean, np.square(centred, out=centred) @ share, off, columns.min(axis=1), columns.max(axis=1)
+
+
+def _together(found: Array, totals: Array) -> Measured:
+    """Of blocks ``[5, b, p]``, those of all their rows."""
+    (mean, square, off, low, high), share = found, totals / totals.sum()
+    middle = share @ mean
+    apart = mean - middle
+    spread = spread_by(middle, share @ (square + apart * (apart + 2 * off)), share @ (off + apart))
+    return Measured(spread, low.min(axis=0), high.max(axis=0))
 
 
 def row_divisors(table: RowTable, masks: NDArray[np.bool_], how: str, weights: Array) -> Array:
