@@ -17,7 +17,7 @@ from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import Blends, Evaluation, Source
 
-MARGIN = 0.98  # share of its threshold that a foretold gradient reaches
+MARGIN = 0.97  # share of its threshold that a foretold gradient reaches
 WIDE = 1.25  # times the rows, columns from which sweeps over rows are quicker than over their products
 COPIES = 2  # numbers of single precision for each of the data, that copies of columns may have in all folds together
 ROOM = 1.2  # times the columns in play, that a Gram matrix has room for

@@ -33,7 +33,7 @@ from regsearch.models.linear.support import minimise_on_support
 AHEAD = 5  # lambdas of which the last is solved first
 FAR = 2.0  # times the way between the two points before that the next may be foretold
 SWEEPS = 12  # over the columns at one lambda, before its support leaps, at least ...
-SHARE = 0.1  # ... and of each column in use, as a leap costs more the more there are
+SHARE = 0.05  # ... and of each column in use, as a leap costs more the more there are
 LEAPS = 4  # before the support is searched for
 STEPS = 24  # of a search that one lambda took, up to which sweeps are not tried at the next
 PATIENCE = 0.5  # sweeps over the rows for each column in use

@@ -313,10 +313,12 @@ class FromRows:
 
     def _residuals(self, folds: Rows, w: Array, scale: str) -> Array:
         """``[C, n]`` of all rows, by coefficients ``[C, p]``, each of a fold."""
-        coef = w * self._design.inverse_scales(scale)[folds]
-        residual = self.null[folds] + np.einsum("cp,cp->c", coef, self.centers[folds])[:, None]
+        used = np.flatnonzero(w.any(axis=0))
+        pairs = folds[:, None], used
+        coef = w[:, used] * self._design.inverse_scales(scale)[pairs]
+        residual = self.null[folds] + np.einsum("cu,cu->c", coef, self.centers[pairs])[:, None]
         for at, matrix in self._views(folds):
-            residual[at] = _less_fitted(matrix, coef[at], residual[at])
+            residual[at] = _less_fitted(matrix, coef[at], used, residual[at])
         return residual
 
     def _gradients(self, folds: Rows, residual: Array, scale: str) -> Array:
@@ -325,7 +327,7 @@ class FromRows:
         drift = weighted.sum(axis=1, keepdims=True)  # zero but for rounding, which a large center would magnify
         gradient = np.empty((len(folds), self._design.shape[1]))
         for at, matrix in self._views(folds):
-            gradient[at] = times(weighted[at], matrix)
+            gradient[at] = weighted[at] @ matrix if isinstance(matrix, np.ndarray) else times(weighted[at], matrix)
         gradient -= drift * self.centers[folds]
         gradient *= self._design.inverse_scales(scale)[folds]
         return gradient
@@ -349,13 +351,14 @@ def _blended(shares: Array, own: NDArray[np.bool_], before: Array, found: Array)
     return every
 
 
-def _less_fitted(matrix: Matrix, coef: Array, values: Array) -> Array:
-    """Values ``[C, n]`` less what coefficients ``[C, p]`` make of the rows, reading only the columns in use."""
-    used = np.flatnonzero(coef.any(axis=0))
-    few = len(used) < coef.shape[1] / 2
+def _less_fitted(matrix: Matrix, coef: Array, used: Rows, values: Array) -> Array:
+    """Values ``[C, n]`` less what coefficients ``[C, u]`` of the columns in use make of the rows."""
+    few = len(used) < matrix.shape[1] / 2
     if few and isinstance(matrix, np.ndarray):
-        take_columns_off(values, np.ascontiguousarray(coef[:, used]), matrix.T, used)
+        take_columns_off(values, coef, matrix.T, used)
         return values
     if few:
-        matrix, coef = matrix[:, used], coef[:, used]
-    return np.asarray(values - (matrix @ coef.T).T)
+        return np.asarray(values - (matrix[:, used] @ coef.T).T)
+    whole = np.zeros((matrix.shape[1], len(coef)))
+    whole[used] = coef.T
+    return np.asarray(values - (matrix @ whole).T)
