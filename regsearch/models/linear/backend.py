@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Matrix, Rows
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
@@ -360,17 +360,25 @@ class LinearBackend:
             for k, rows in enumerate(val):
                 yield k, rows, (self.design.fold(k)[rows] @ flat[k]).reshape(-1, steps, m)
             return
-        every = self.design.matrix @ flat.transpose(1, 0, 2).reshape(p, -1)  # one pass over the matrix
-        every = every.reshape(-1, folds, steps, m)
-        yield from ((k, rows, every[rows, k]) for k, rows in enumerate(val))
+        every = decisions(self.design.matrix, flat.transpose(0, 2, 1).reshape(-1, p)).reshape(folds, steps, m, -1)
+        yield from ((k, rows, np.moveaxis(every[k][..., rows], -1, 0)) for k, rows in enumerate(val))
 
 
 def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
     """``[n, S, m]`` of a matrix ``[n, p]``, coefficients ``[S, p, m]`` and intercepts ``[S, m]``."""
     steps, p, m = coef.shape
-    flat = coef.transpose(1, 0, 2).reshape(p, steps * m)
-    flat = (flat.T @ matrix.T).T if isinstance(matrix, np.ndarray) else matrix @ flat  # few steps: quicker turned round
-    return np.asarray(flat).reshape(-1, steps, m) + intercept
+    flat = coef.transpose(0, 2, 1).reshape(steps * m, p)
+    return np.asarray(decisions(matrix, flat).T.reshape(-1, steps, m) + intercept)
+
+
+def decisions(matrix: Matrix, coef: Array) -> Array:
+    """``[C, n]`` of a matrix ``[n, p]`` and coefficients ``[C, p]``, reading only the columns in use where they are few."""
+    used = np.flatnonzero(coef.any(axis=0))
+    if len(used) < coef.shape[1] / 2:
+        matrix, coef = matrix[:, used], coef[:, used]
+    if isinstance(matrix, np.ndarray):
+        return np.asarray(coef @ matrix.T)  # few coefficients: quicker turned round
+    return np.asarray((matrix @ coef.T).T)
 
 
 def _unsolved(path: FittedPath, solver: Solver) -> NDArray[np.bool_] | None:

@@ -33,7 +33,10 @@ from regsearch.models.linear.support import minimise_on_support
 AHEAD = 5  # lambdas of which the last is solved first
 FAR = 2.0  # times the way between the two points before that the next may be foretold
 SWEEPS = 12  # over the columns at one lambda, before its support leaps, at least ...
-SHARE = 0.05  # ... and of each column in use, as a leap costs more the more there are
+SHARE = 0.02  # ... and of each column in use, as a leap costs more the more there are
+MANY = 150  # columns in use from which a leap is by conjugate gradients, ...
+CG_STEPS = 15  # ... of so many steps at most ...
+NEAR = 0.05  # ... or until so much of the push is left
 LEAPS = 4  # before the support is searched for
 STEPS = 24  # of a search that one lambda took, up to which sweeps are not tried at the next
 PATIENCE = 0.5  # sweeps over the rows for each column in use
@@ -218,12 +221,11 @@ class GramDescent:
 
     def leapt(self, lambda_: float, w: Array, kept: Array) -> tuple[Array, Array] | None:
         some, ridge = np.flatnonzero(w), lambda_ * self.l2
-        curvature = self.gram[np.ix_(some, some)]
+        curvature = self.gram[some][:, some]  # rows first: they are copied whole
         curvature.flat[:: len(some) + 1] += ridge
         push = kept[some] - ridge * w[some] - lambda_ * self.l1[some] * np.sign(w[some])
-        solve = sposv if curvature.dtype == np.float32 else dposv
-        _, move, failed = solve(curvature.T, push, lower=0, overwrite_a=1)
-        if failed:
+        move = _few_steps(curvature, push) if len(some) > MANY else _exactly(curvature, push)
+        if move is None:
             return None
         new = w.copy()
         new[some] += move
@@ -235,6 +237,31 @@ class GramDescent:
         gram = self._own.astype(np.float64, copy=False)
         loss = gram, self.near.kept + self.near.w @ gram, self.power, self.convexity, self.l1, self.l2
         return minimise_on_support(*loss, lambda_, target, start)
+
+
+def _exactly(curvature: Array, push: Array) -> Array | None:
+    """The move to the minimum of a quadratic ``[a, a]``, whose curvature is written to, where it has one."""
+    solve = sposv if curvature.dtype == np.float32 else dposv
+    _, move, failed = solve(curvature.T, push, lower=0, overwrite_a=1)
+    return None if failed else np.asarray(move)
+
+
+def _few_steps(curvature: Array, push: Array) -> Array:
+    """About the same, by conjugate gradients."""
+    left = push.astype(curvature.dtype)
+    move, way, size = np.zeros_like(left), left.copy(), float(left @ left)
+    most = NEAR**2 * size
+    for _ in range(CG_STEPS):
+        along = curvature @ way
+        length = size / float(way @ along)
+        move += length * way
+        left -= length * along
+        before, size = size, float(left @ left)
+        if size <= most:
+            break
+        way *= size / before
+        way += left
+    return move
 
 
 @dataclass(frozen=True)
