@@ -90,9 +90,11 @@ class ActiveSets:
         descent = self._descent(k, some, guess or self.last[k])
         older, last = (None if node is None else descent.node(node, some) for node in (self.older[k], self.last[k]))
         assert last is not None
-        walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, self.max_sweeps)
-        w[:, some], shares = walk.go(None if guess is None else guess.w[some])
-        return shares
+        first = None if guess is None else guess.w[some]
+        walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, first, self.max_sweeps)
+        walk.go()
+        w[:, some] = walk.w[2:]
+        return walk.made[2:]
 
     def _descent(self, k: int, some: Rows, near: Node) -> Descent:
         """What its own columns explain of a fold."""

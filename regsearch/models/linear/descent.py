@@ -7,27 +7,29 @@ their neighbours, where the tolerance mostly lets them stay. A point is solved b
 
 Notation and shapes (see `regsearch.models.linear.kernels`)
 
-=======  =============  ================================================================================
-symbol   shape          meaning
-=======  =============  ================================================================================
-w        [e]            coefficients
-kept     [e] or [n]     what a descent keeps beside them, affine in w: the gradient, or the residuals
-shares   [S, S + 1]     what each point is made of: of the point before them all, and of the points themselves
-=======  =============  ================================================================================
+=======  =====================  ===================================================================================
+symbol   shape                  meaning
+=======  =====================  ===================================================================================
+N        int                    S + 2 points: two that were before, the older one first, and those of the lambdas
+w        [N, e]                 coefficients
+kept     [N, e] or [N, n]       what a descent keeps beside them, affine in w: the gradient, or the residuals
+made     [N, S + 1]             what each point is made of: of the second, and of those of the lambdas
+plan     [Q, 3]                 in which order points are solved, and the two between which, or past which, each starts
+along    [Q]                    how far it is from the first of these to the other; negative on the other side
+=======  =====================  ===================================================================================
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple, Protocol
+from functools import cache, cached_property
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dposv, sposv
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.kernels import descend, descend_rows, duality_gap, objective
+from regsearch.models.linear.kernels import Places, descend, descend_rows, duality_gap, follow, objective
 from regsearch.models.linear.support import minimise_on_support
 
 AHEAD = 5  # lambdas of which the last is solved first
@@ -76,12 +78,12 @@ class Descent(Protocol):
         """What is kept beside coefficients."""
         ...
 
-    def gap(self, lambda_: float, w: Array, kept: Array) -> float:
-        """The duality gap."""
-        ...
-
     def patience(self, w: Array) -> int:
         """Sweeps at one lambda that are worth trying before anything else."""
+        ...
+
+    def follow(self, walk: Walk, at: int, limit: int) -> int:
+        """Solve points by sweeps in the order of the walk's plan; the first place where so many are too few."""
         ...
 
     def swept(self, lambda_: float, target: float, w: Array, kept: Array, limit: int) -> bool:
@@ -106,75 +108,86 @@ class Walk:
         ``[S]`` absolute duality gaps to reach.
     last, older
         The point before, and one before that, where there is one.
+    guess
+        Coefficients to start from at the last lambda, where they are known.
     max_sweeps
         What one lambda may take where all else fails.
     """
 
     def __init__(
-        self, descent: Descent, lambdas: Array, targets: Array, last: Node, older: Node | None, max_sweeps: int
+        self, descent: Descent, lambdas: Array, targets: Array, last: Node, older: Node | None, guess: Array | None,
+        max_sweeps: int,
     ) -> None:  # fmt: skip
-        self.descent, self.lambdas, self.targets, self.max_sweeps = descent, lambdas, targets, max_sweeps
-        self.older, self.alike = older, False
-        self.nodes = [last] * (len(lambdas) + 1)
-        self.made = np.eye(len(lambdas) + 1)
+        steps, first = len(lambdas), older or last
+        self.descent, self.max_sweeps, self.alike = descent, max_sweeps, False
+        self.lambdas = np.concatenate([[first.lambda_, last.lambda_], lambdas])
+        self.targets = np.concatenate([[0.0, 0.0], targets])
+        self.w, self.kept = np.empty((steps + 2, len(last.w))), np.empty((steps + 2, len(last.kept)))
+        self.w[0], self.w[1], self.kept[0], self.kept[1] = first.w, last.w, first.kept, last.kept
+        self.made = np.eye(steps + 2, steps + 1, -1)
+        self.plan = plan(steps)
+        if guess is not None:
+            self.w[-1], self.kept[-1] = guess, descent.beside(guess)
+            self.plan = np.where(self.plan[:, :1] == steps + 1, steps + 1, self.plan)
+        self.along = _along(self.plan, self.lambdas)
 
-    def go(self, guess: Array | None = None) -> tuple[Array, Array]:
-        """Coefficients ``[S, e]`` and shares, the last ones from a guess where there is one."""
-        steps = len(self.lambdas)
-        for start in range(0, steps, AHEAD):
-            end = min(start + AHEAD, steps)
-            older = self.nodes[start - AHEAD] if start else self.older
-            if guess is not None and end == steps:
-                first = guess.copy(), self.descent.beside(guess)
-            else:
-                first = self._ahead(older, self.nodes[start], float(self.lambdas[end - 1]))
-            self._solve(end, *first)
-            self._between(start, end)
-        return np.stack([node.w for node in self.nodes[1:]]), self.made[1:]
-
-    def _ahead(self, older: Node | None, last: Node, lambda_: float) -> tuple[Array, Array]:
-        """Where points before are heading: coefficients that change sign on the way are left at zero."""
-        w, kept = onward(older, last, lambda_)
-        turned = (w * last.w <= 0.0) & (w != 0.0) & (self.descent.l1 > 0.0)
-        if not turned.any():
-            return w, kept
-        w[turned] = 0.0
-        return w, self.descent.beside(w)
-
-    def _between(self, start: int, end: int) -> None:
-        """The points between two, that in the middle first."""
-        middle = (start + end) // 2
-        if middle == start:
-            return
-        first, last, lambda_ = self.nodes[start], self.nodes[end], float(self.lambdas[middle - 1])
-        share = 1.0 if math.isinf(first.lambda_) else (first.lambda_ - lambda_) / (first.lambda_ - last.lambda_)
-        share = min(max(share, 0.0), 1.0) if first.lambda_ > last.lambda_ else 1.0
-        w, kept = ((1.0 - share) * one + share * other for one, other in zip(first[1:], last[1:], strict=True))
-        if self.descent.gap(lambda_, w, kept) <= self.targets[middle - 1]:
-            self.nodes[middle] = Node(lambda_, w, kept)
-            self.made[middle] = (1.0 - share) * self.made[start] + share * self.made[end]
-        else:
-            self._solve(middle, w, kept)
-        self._between(start, middle)
-        self._between(middle, end)
-
-    def _solve(self, at: int, w: Array, kept: Array) -> None:
-        """Solve a point from somewhere, in place."""
-        lambda_, target = float(self.lambdas[at - 1]), float(self.targets[at - 1])
-        for _ in range(0 if self.alike else LEAPS):
-            if self.descent.swept(lambda_, target, w, kept, min(self.descent.patience(w), self.max_sweeps)):
-                self.nodes[at] = Node(lambda_, w, kept)
+    def go(self) -> None:
+        """Solve all points."""
+        at = 0
+        while True:
+            at = self.descent.follow(self, at, 0 if self.alike else self._patience())
+            if at == len(self.plan):
                 return
+            self._solve(int(self.plan[at, 0]))
+            at += 1
+
+    def _patience(self) -> int:
+        return min(self.descent.patience(self.w[1]), self.max_sweeps)
+
+    def _solve(self, node: int) -> None:
+        """Solve a point that sweeps alone have not solved, in place."""
+        lambda_, target = float(self.lambdas[node]), float(self.targets[node])
+        w, kept = self.w[node], self.kept[node]
+        for _ in range(0 if self.alike else LEAPS):
             found = self.descent.leapt(lambda_, w, kept)
             if found is None:
                 break
-            w, kept = found
-        w, done, steps = self.descent.solved(lambda_, target, w)
-        kept = self.descent.beside(w)
+            w[:], kept[:] = found
+            if self.descent.swept(lambda_, target, w, kept, self._patience()):
+                return
+        w[:], done, steps = self.descent.solved(lambda_, target, w)
+        kept[:] = self.descent.beside(w)
         if not done:
             self.descent.swept(lambda_, target, w, kept, self.max_sweeps)
         self.alike = done and (not self.alike or steps <= STEPS)
-        self.nodes[at] = Node(lambda_, w, kept)
+
+
+@cache
+def plan(steps: int) -> Places:
+    """The order of points: of a few the last, from those before, and then those in the middle of two that are solved."""
+    order: list[tuple[int, int, int]] = []
+    for start in range(1, steps + 1, AHEAD):
+        end = min(start + AHEAD, steps + 1)
+        order.append((end, start, max(start - AHEAD, 0)))
+        order.extend(_between(start, end))
+    return np.array(order, dtype=np.intp)
+
+
+def _between(start: int, end: int) -> list[tuple[int, int, int]]:
+    middle = (start + end) // 2
+    if middle == start:
+        return []
+    return [(middle, start, end), *_between(start, middle), *_between(middle, end)]
+
+
+def _along(order: Places, lambdas: Array) -> Array:
+    """How far points are from the first to the other of a plan; 0, at the first, where that is not known or too far."""
+    node, first, other = lambdas[order].T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (first - node) / (first - other)
+    past = first <= other
+    share = np.where(past, np.where(share >= -FAR, np.minimum(share, 0.0), 0.0), np.clip(share, 0.0, 1.0))
+    return np.where(np.isfinite(share), share, np.where(past, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -209,15 +222,19 @@ class GramDescent:
     def beside(self, w: Array) -> Array:
         return np.asarray(self.near.kept - (w - self.near.w).astype(self.gram.dtype) @ self._own)
 
-    def gap(self, lambda_: float, w: Array, kept: Array) -> float:
-        return duality_gap(w, kept, self.moment, self.power, self.convexity, self.l1, self.l2, lambda_)
-
     def patience(self, w: Array) -> int:
         return max(SWEEPS, int(SHARE * np.count_nonzero(w)))
 
+    @property
+    def _loss(self) -> tuple[Any, ...]:
+        return self.gram, *self.near[1:], self.moment, self.power, self.convexity, self.l1, self.l2
+
+    def follow(self, walk: Walk, at: int, limit: int) -> int:
+        order = walk.plan, walk.along, at
+        return follow(*self._loss, walk.lambdas, walk.targets, *order, walk.w, walk.kept, walk.made, limit)
+
     def swept(self, lambda_: float, target: float, w: Array, kept: Array, limit: int) -> bool:
-        loss = (self.gram, *self.near[1:], self.moment, self.power, self.convexity, self.l1, self.l2)
-        return descend(*loss, lambda_, target, w, kept, limit)
+        return descend(*self._loss, lambda_, target, w, kept, limit)
 
     def leapt(self, lambda_: float, w: Array, kept: Array) -> tuple[Array, Array] | None:
         some, ridge = np.flatnonzero(w), lambda_ * self.l2
@@ -294,6 +311,20 @@ class RowDescent:
     def patience(self, w: Array) -> int:
         """The Gram matrix of a support of a columns costs what a / 2 sweeps over them do, and its factor more."""
         return max(2 * SWEEPS, int(PATIENCE * np.count_nonzero(w)))
+
+    def follow(self, walk: Walk, at: int, limit: int) -> int:
+        for q in range(at, len(walk.plan)):
+            (node, first, other), share = walk.plan[q], walk.along[q]
+            lambda_, target, w = walk.lambdas[node], walk.targets[node], walk.w[node]
+            w[:] = (1.0 - share) * walk.w[first] + share * walk.w[other]
+            if share < 0.0:
+                w[(w * walk.w[first] <= 0.0) & (self.l1 > 0.0)] = 0.0
+            walk.kept[node] = self.beside(w)
+            if share >= 0.0 and self.gap(lambda_, w, walk.kept[node]) <= target:
+                walk.made[node] = (1.0 - share) * walk.made[first] + share * walk.made[other]
+            elif not self.swept(lambda_, target, w, walk.kept[node], limit):
+                return q
+        return len(walk.plan)
 
     def swept(self, lambda_: float, target: float, w: Array, kept: Array, limit: int) -> bool:
         loss = self.columns, self.target, self._moment, self._squares, self.l1, self.l2

@@ -25,6 +25,7 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.compiling import compiled
 
 Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
 HISTORY = 5  # sweeps between two extrapolations
 FAR = 100.0  # sum of the sizes of shares from which an extrapolation magnifies the rounding of residuals
 
@@ -215,6 +216,55 @@ def descend(
     if combined:
         gradient_at(gram, near, near_gradient, w, gradient)
     return duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance
+
+
+@compiled
+def follow(
+    gram: Array,
+    near: Array,
+    near_gradient: Array,
+    moment: Array,
+    power: float,
+    convexity: float,
+    l1: Array,
+    l2: float,
+    lambdas: Array,
+    targets: Array,
+    plan: Places,
+    along: Array,
+    at: int,
+    w: Array,
+    gradient: Array,
+    made: Array,
+    max_sweeps: int,
+) -> int:
+    """Solve points by sweeps in the order of a plan, from a place of it on; the first place where these are too few.
+
+    Parameters
+    ----------
+    lambdas, targets
+        ``[N]``; see `regsearch.models.linear.descent` for the points N and the plan.
+    w, gradient, made
+        ``[N, e]``, ``[N, e]`` and ``[N, S + 1]``, written to.
+    """
+    for q in range(at, plan.shape[0]):
+        node, first, other, share = plan[q, 0], plan[q, 1], plan[q, 2], along[q]
+        here, slope = w[node], gradient[node]
+        for j in range(here.shape[0]):
+            here[j] = (1.0 - share) * w[first, j] + share * w[other, j]
+            slope[j] = (1.0 - share) * gradient[first, j] + share * gradient[other, j]
+        if share < 0.0:
+            for j in range(here.shape[0]):
+                if here[j] != 0.0 and here[j] * w[first, j] <= 0.0 and l1[j] > 0.0:
+                    take_off(slope, -here[j], gram[j])
+                    here[j] = 0.0
+        elif duality_gap(here, slope, moment, power, convexity, l1, l2, lambdas[node]) <= targets[node]:
+            made[node] = (1.0 - share) * made[first] + share * made[other]
+            continue
+        loss = gram, near, near_gradient, moment, power, convexity, l1, l2
+        if not descend(*loss, lambdas[node], targets[node], here, slope, max_sweeps):
+            return q
+    return plan.shape[0]
 
 
 @compiled

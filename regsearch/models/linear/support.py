@@ -26,14 +26,12 @@ move       [a]     a change of the support's coefficients
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf
 
 from regsearch._types import Array
 from regsearch.models.linear.compiling import compiled
-from regsearch.models.linear.kernels import Flags, duality_gap
+from regsearch.models.linear.kernels import Flags, Places, duality_gap
 
-Places = NDArray[np.intp]
 DEPENDENT = 1e-12  # share of a column's power that is rounding, where others explain the rest of it
 VIOLATED = 1e-12  # relative excess of a gradient over its threshold that is rounding
 MOST = 10_000  # steps
