@@ -56,8 +56,8 @@ class ActiveSets:
     def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
         """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
         folds, p = self.moment.shape
-        w, gradient = np.zeros((folds, len(lambdas), p)), np.empty((folds, len(lambdas), p))
-        gap, train, val = (np.empty(w.shape[:2]) for _ in range(3))
+        w, gap = np.zeros((folds, len(lambdas), p)), np.empty((folds, len(lambdas)))
+        gradient, train, val = np.empty(0), np.empty(0), np.empty(0)  # of all folds, which come first
         ends = None if self.residual is None else self.residual.copy()
         guesses: list[Node | None] = [None] * folds
         for k in range(folds):
@@ -65,8 +65,12 @@ class ActiveSets:
         pending = list(range(folds))
         while pending:
             shares = np.stack([self._walk(k, w[k], lambdas, tolerances, guesses[k]) for k in pending])
-            state = self.source.evaluate(pending, w[pending], self.scale, self._blends(pending, shares))
-            gradient[pending], train[pending], val[pending] = state.gradient, state.train, state.val
+            these = slice(None) if len(pending) == folds else pending  # a view of all is no copy
+            state = self.source.evaluate(pending, w[these], self.scale, self._blends(pending, shares))
+            if len(pending) == folds:
+                gradient, train, val = state.gradient, state.train, state.val
+            else:
+                gradient[pending], train[pending], val[pending] = state.gradient, state.train, state.val
             if ends is not None:
                 ends[pending] = state.residual
             for k in pending:

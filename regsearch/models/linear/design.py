@@ -165,7 +165,8 @@ class Design:
 
     @cached_property
     def means(self) -> Array:
-        return np.stack([times(weights, self.fold(k)) for k, weights in enumerate(self.fold_weights)])
+        weights = self.fold_weights
+        return np.concatenate([times(weights[view.start : view.stop], self.fold(view.start)) for view in self.views])
 
     @cached_property
     def centers(self) -> Array:

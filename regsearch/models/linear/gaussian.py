@@ -256,10 +256,10 @@ class Gaussian:
     def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
         used = (w != 0).astype(np.float64)
-        count = used.sum(axis=-1)
+        count = np.count_nonzero(w, axis=-1).astype(np.float64)
         if not strengths.any():
             return np.asarray(count)
-        power = np.einsum("ksp,kp->ks", used, column_powers(self.design, scale))
+        power = (used @ column_powers(self.design, scale)[:, :, None])[..., 0]
         rank = np.array([[len(rows) - 1.0] for rows in self.design.train])
         most = most_freedom(np.minimum(count, rank), power, strengths)
         if isinstance(self.source, FromRows):
@@ -271,7 +271,7 @@ class Gaussian:
         self, scale: str, w: Array, gap: Array, complexity: Array, losses: tuple[Array, Array]
     ) -> Piece:  # fmt: skip
         coef = w * self.design.inverse_scales(scale)[:, None]
-        intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers + self.design.shift)
+        intercept = self.source.target[:, None] - (coef @ (self.source.centers + self.design.shift)[:, :, None])[..., 0]
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
         return Piece(coef[..., None], intercept[..., None], relative, complexity, losses)

@@ -270,10 +270,11 @@ class FromRows:
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
-        of = index[np.nonzero(own)[0]]
-        residual = self._residuals(of, w[own], scale)
+        at = np.nonzero(own)
+        of = index[at[0]]
+        residual = self._residuals(of, w, at, scale)
         gradient = self._gradients(of, residual, scale)
-        if blends is None or blends.residual is None:
+        if blends is None or blends.residual is None or own.all():
             residual, gradient = residual.reshape(*w.shape[:2], -1), gradient.reshape(w.shape)
         else:
             residual = _blended(blends.shares, own, blends.residual, residual)
@@ -281,8 +282,8 @@ class FromRows:
         return Evaluation(gradient, *self._losses(index, residual), residual[:, -1])
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
-        index = np.asarray(folds)
-        residual = self._residuals(index.repeat(w.shape[1]), w.reshape(-1, w.shape[2]), scale)
+        index, at = np.asarray(folds), np.nonzero(np.ones(w.shape[:2]))
+        residual = self._residuals(index[at[0]], w, at, scale)
         return self._losses(index, residual.reshape(*w.shape[:2], -1))
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
@@ -311,11 +312,11 @@ class FromRows:
             if at.any():
                 yield at, self._design.fold(view.start)
 
-    def _residuals(self, folds: Rows, w: Array, scale: str) -> Array:
-        """``[C, n]`` of all rows, by coefficients ``[C, p]``, each of a fold."""
-        used = np.flatnonzero(w.any(axis=0))
+    def _residuals(self, folds: Rows, w: Array, at: tuple[Rows, Rows], scale: str) -> Array:
+        """``[C, n]`` of all rows, by some of coefficients ``[F, S, p]``, which are of these folds."""
+        used = np.flatnonzero(w.any(axis=(0, 1)))
         pairs = folds[:, None], used
-        coef = w[:, used] * self._design.inverse_scales(scale)[pairs]
+        coef = w[at[0][:, None], at[1][:, None], used] * self._design.inverse_scales(scale)[pairs]
         residual = self.null[folds] + np.einsum("cu,cu->c", coef, self.centers[pairs])[:, None]
         for at, matrix in self._views(folds):
             residual[at] = _less_fitted(matrix, coef[at], used, residual[at])
@@ -327,7 +328,7 @@ class FromRows:
         drift = weighted.sum(axis=1, keepdims=True)  # zero but for rounding, which a large center would magnify
         gradient = np.empty((len(folds), self._design.shape[1]))
         for at, matrix in self._views(folds):
-            gradient[at] = weighted[at] @ matrix if isinstance(matrix, np.ndarray) else times(weighted[at], matrix)
+            gradient[at] = times(weighted[at], matrix)
         gradient -= drift * self.centers[folds]
         gradient *= self._design.inverse_scales(scale)[folds]
         return gradient

@@ -156,5 +156,8 @@ def _dense(product: Matrix) -> Array:
 def times(spread: Array, matrix: Matrix) -> Array:
     """``[..., p]`` of ``[..., n]``."""
     flat = spread.reshape(-1, spread.shape[-1])
-    found = matrix.sums(flat) if isinstance(matrix, RowTable) else (matrix.T @ flat.T).T
+    if isinstance(matrix, RowTable):
+        found = matrix.sums(flat)
+    else:
+        found = flat @ matrix if isinstance(matrix, np.ndarray) else (matrix.T @ flat.T).T  # quicker of columns in order
     return np.asarray(found).reshape(*spread.shape[:-1], -1)
