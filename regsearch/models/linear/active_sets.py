@@ -106,8 +106,9 @@ class ActiveSets:
         if aim is not None and len(some) > WIDE * len(aim):
             return RowDescent(self.source.columns(k, some, self.scale), aim, l1, self.l2)
         of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
-        at = Node(near.lambda_, near.w[some], near.kept[some])
-        return GramDescent(self.grams[k].of(some), at, *of, l1, self.l2)
+        gram, zero = self.grams[k].of(some), Node(np.inf, np.zeros(len(some)), self.moment[k, some])
+        at = Node(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
+        return GramDescent(gram, at, *of, l1, self.l2)
 
     def _blends(self, folds: list[int], shares: Array) -> Blends:
         residual = None if self.residual is None else self.residual[folds]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Matrix, Rows
+from regsearch._types import Array, Rows
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
@@ -19,6 +19,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
 from regsearch.models.deadline import Stop
 from regsearch.models.linear.compiling import telling_of_compilation
+from regsearch.models.linear.decisions import decision, decisions
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit
 from regsearch.models.linear.general import GeneralTerms
@@ -362,23 +363,6 @@ class LinearBackend:
             return
         every = decisions(self.design.matrix, flat.transpose(0, 2, 1).reshape(-1, p)).reshape(folds, steps, m, -1)
         yield from ((k, rows, np.moveaxis(every[k][..., rows], -1, 0)) for k, rows in enumerate(val))
-
-
-def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
-    """``[n, S, m]`` of a matrix ``[n, p]``, coefficients ``[S, p, m]`` and intercepts ``[S, m]``."""
-    steps, p, m = coef.shape
-    flat = coef.transpose(0, 2, 1).reshape(steps * m, p)
-    return np.asarray(decisions(matrix, flat).T.reshape(-1, steps, m) + intercept)
-
-
-def decisions(matrix: Matrix, coef: Array) -> Array:
-    """``[C, n]`` of a matrix ``[n, p]`` and coefficients ``[C, p]``, reading only the columns in use where they are few."""
-    used = np.flatnonzero(coef.any(axis=0))
-    if len(used) < coef.shape[1] / 2:
-        matrix, coef = matrix[:, used], coef[:, used]
-    if isinstance(matrix, np.ndarray):
-        return np.asarray(coef @ matrix.T)  # few coefficients: quicker turned round
-    return np.asarray((matrix @ coef.T).T)
 
 
 def _unsolved(path: FittedPath, solver: Solver) -> NDArray[np.bool_] | None:

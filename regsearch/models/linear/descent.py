@@ -164,7 +164,7 @@ class Walk:
 
 @cache
 def plan(steps: int) -> Places:
-    """The order of points: of a few the last, from those before, and then those in the middle of two that are solved."""
+    """The order of points: of a few the last, from those before, and then those in the middle of two that are known."""
     order: list[tuple[int, int, int]] = []
     for start in range(1, steps + 1, AHEAD):
         end = min(start + AHEAD, steps + 1)
@@ -213,7 +213,8 @@ class GramDescent:
     l2: float
 
     def node(self, whole: Node, some: Rows) -> Node:
-        return Node(whole.lambda_, whole.w[some], whole.kept[some])
+        w = whole.w[some]
+        return Node(whole.lambda_, w, whole.kept[some] if self.gram.dtype == np.float32 else self.beside(w))
 
     @property
     def _own(self) -> Array:

@@ -199,7 +199,6 @@ class Design:
             return np.stack([one.divisors(how) for one in self._measured(folds, matrix)])
         return np.stack([column_divisors(matrix, self.train[k], how, self.weights, self.shift) for k in folds])
 
-
     def _measured(self, folds: range, matrix: Array) -> list[Measured]:
         """The columns in training, of folds that see the same array."""
         if ("measured", folds) not in self._cache:

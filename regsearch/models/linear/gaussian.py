@@ -251,7 +251,8 @@ class Gaussian:
     def _single(self, scale: str) -> bool:
         """Whether products of columns may be of single precision."""
         power = column_powers(self.design, scale)
-        return self.tol >= SINGLE and bool(power.max(initial=0.0) < 1 / TINY and power[power > 0].min(initial=1.0) > TINY)
+        usual = power[power > 0].min(initial=1.0) > TINY and power.max(initial=1.0) < 1 / TINY
+        return self.tol >= SINGLE and bool(usual)
 
     def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""

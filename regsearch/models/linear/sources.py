@@ -318,8 +318,8 @@ class FromRows:
         pairs = folds[:, None], used
         coef = w[at[0][:, None], at[1][:, None], used] * self._design.inverse_scales(scale)[pairs]
         residual = self.null[folds] + np.einsum("cu,cu->c", coef, self.centers[pairs])[:, None]
-        for at, matrix in self._views(folds):
-            residual[at] = _less_fitted(matrix, coef[at], used, residual[at])
+        for some, matrix in self._views(folds):
+            residual[some] = _less_fitted(matrix, coef[some], used, residual[some])
         return residual
 
     def _gradients(self, folds: Rows, residual: Array, scale: str) -> Array:
@@ -327,8 +327,8 @@ class FromRows:
         weighted = residual * self._design.fold_weights[folds]
         drift = weighted.sum(axis=1, keepdims=True)  # zero but for rounding, which a large center would magnify
         gradient = np.empty((len(folds), self._design.shape[1]))
-        for at, matrix in self._views(folds):
-            gradient[at] = times(weighted[at], matrix)
+        for some, matrix in self._views(folds):
+            gradient[some] = times(weighted[some], matrix)
         gradient -= drift * self.centers[folds]
         gradient *= self._design.inverse_scales(scale)[folds]
         return gradient
@@ -342,7 +342,7 @@ class FromRows:
 
 
 def _blended(shares: Array, own: NDArray[np.bool_], before: Array, found: Array) -> Array:
-    """``[F, S, ...]`` of steps that lie between others, by the point before ``[F, ...]`` and those found ``[C, ...]``."""
+    """``[F, S, ...]`` of all steps, by the point before ``[F, ...]`` and those that are their own ``[C, ...]``."""
     folds, steps = own.shape
     every = np.empty((folds, steps, before.shape[1]))
     every[own] = found

@@ -159,5 +159,5 @@ def times(spread: Array, matrix: Matrix) -> Array:
     if isinstance(matrix, RowTable):
         found = matrix.sums(flat)
     else:
-        found = flat @ matrix if isinstance(matrix, np.ndarray) else (matrix.T @ flat.T).T  # quicker of columns in order
+        found = flat @ matrix if isinstance(matrix, np.ndarray) else (matrix.T @ flat.T).T
     return np.asarray(found).reshape(*spread.shape[:-1], -1)
