@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dposv, sposv
@@ -227,8 +227,9 @@ class GramDescent:
         return max(SWEEPS, int(SHARE * np.count_nonzero(w)))
 
     @property
-    def _loss(self) -> tuple[Any, ...]:
-        return self.gram, *self.near[1:], self.moment, self.power, self.convexity, self.l1, self.l2
+    def _loss(self) -> tuple[Array, Array, Array, Array, float, float, Array, float]:
+        near = self.near
+        return self.gram, near.w, near.kept, self.moment, self.power, self.convexity, self.l1, self.l2
 
     def follow(self, walk: Walk, at: int, limit: int) -> int:
         order = walk.plan, walk.along, at
@@ -300,7 +301,7 @@ class RowDescent:
 
     @cached_property
     def _squares(self) -> Array:
-        return np.einsum("en,en->e", self.columns, self.columns)
+        return np.asarray(np.einsum("en,en->e", self.columns, self.columns))
 
     def beside(self, w: Array) -> Array:
         return np.asarray(self.target - w @ self.columns)

@@ -16,8 +16,8 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.compiling import compiled
 from regsearch.models.linear.glm_kernels import descend, sweep
-from regsearch.models.linear.kernels import Flags
-from regsearch.models.linear.support import Places, append, first_support, minimise_on_support, solve
+from regsearch.models.linear.kernels import Flags, Places
+from regsearch.models.linear.support import append, first_support, minimise_on_support, solve
 
 SWEEPS = 5  # over what is not zero, after each over all ...
 TRIES = 2  # ... before a support is solved for, unless these are known to be slow

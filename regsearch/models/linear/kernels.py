@@ -264,7 +264,7 @@ def follow(
         loss = gram, near, near_gradient, moment, power, convexity, l1, l2
         if not descend(*loss, lambdas[node], targets[node], here, slope, max_sweeps):
             return q
-    return plan.shape[0]
+    return len(plan)
 
 
 @compiled
@@ -295,7 +295,7 @@ def descend_rows(
     Columns and target ``[n]`` are those of the training rows, times the root of their weights. Between two looks at all
     columns, only those with a coefficient, or a reason to get one, are swept.
     """
-    power = target @ target
+    power = float(target @ target)
     points, residuals = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, target.shape[0]))
     gradient = columns @ residual
     for _ in range(0, max_sweeps, HISTORY + 1):

@@ -61,7 +61,8 @@ def measured_folds(matrix: Array, group: Group, weights: Array) -> list[Measured
 
     Rows that a fold holds out do not even touch the rounding: each block is measured about its own mean.
     """
-    used = np.flatnonzero(group.trains.any(axis=0)[group.labels] & (weights > 0))
+    training = np.asarray(group.trains.any(axis=0))
+    used = np.flatnonzero(training[group.labels] & (weights > 0))
     order = used[np.argsort(group.labels[used], kind="stable")]
     edges = np.searchsorted(group.labels[order], np.arange(group.trains.shape[1] + 1))
     parts = [(b, slice(*of), weights[order[slice(*of)]]) for b, of in enumerate(pairwise(edges)) if of[0] < of[1]]

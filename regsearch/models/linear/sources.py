@@ -81,7 +81,11 @@ class Source(Protocol):
     power: Array
     centers: Array  # [K, p] means of the design's matrix over the training rows
     target: Array  # [K] mean of y over the training rows
-    null: Array | None  # [K, n] residuals of the null model, by those who read the rows
+
+    @property
+    def null(self) -> Array | None:
+        """``[K, n]`` residuals of the null model, by those who read the rows."""
+        ...
 
     def moment(self, scale: str) -> Array:
         """``[K, p]``."""
@@ -166,13 +170,17 @@ class FromMoments:
         self._val_target, self._val_centers = known.val_mean[folds, own], known.val_mean[:, :p]
         self.centers, self.target = known.train_mean[:, :p], known.train_mean[folds, own]
         self.power = known.train[folds, own, own]
-        self._design, self.gram, self.null = design, known.gram, None
+        self._design, self.gram = design, known.gram
 
     @classmethod
     def of(cls, design: Design, y: Array) -> list[FromMoments]:
         """One source for each of the targets ``[n, t]`` or ``[K, n, t]``, whose rows are read once for all."""
         known = Covariances(design, y)
         return [cls(design, known, j) for j in range(y.shape[-1])]
+
+    @property
+    def null(self) -> None:
+        return None
 
     def moment(self, scale: str) -> Array:
         return np.asarray(self._moment * self._design.inverse_scales(scale))
@@ -218,12 +226,16 @@ class FromRows:
         self.centers = design.means
         weights = design.fold_weights
         self.target = weights @ y if y.ndim == 1 else np.einsum("kn,kn->k", weights, y)
-        self.null = y - self.target[:, None]
-        self.power = np.einsum("kn,kn,kn->k", self.null, self.null, design.fold_weights)
+        self._null = y - self.target[:, None]
+        self.power = np.einsum("kn,kn,kn->k", self._null, self._null, design.fold_weights)
         held = design.held * design.weights
         with np.errstate(invalid="ignore"):
             self._held_weights = held / held.sum(axis=1, keepdims=True)
         self._moments: dict[str, Array] = {}
+
+    @property
+    def null(self) -> Array:
+        return self._null
 
     def moment(self, scale: str) -> Array:
         if scale not in self._moments:
@@ -266,12 +278,12 @@ class FromRows:
 
     def aim(self, k: int) -> Array | None:
         rows = self._design.train[k]
-        return None if self._design.sparse else self.null[k, rows] * np.sqrt(self._design.fold_weights[k, rows])
+        return None if self._design.sparse else self._null[k, rows] * np.sqrt(self._design.fold_weights[k, rows])
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
-        at = np.nonzero(own)
-        of = index[at[0]]
+        at = np.argwhere(own)
+        of = index[at[:, 0]]
         residual = self._residuals(of, w, at, scale)
         gradient = self._gradients(of, residual, scale)
         if blends is None or blends.residual is None or own.all():
@@ -282,8 +294,8 @@ class FromRows:
         return Evaluation(gradient, *self._losses(index, residual), residual[:, -1])
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
-        index, at = np.asarray(folds), np.nonzero(np.ones(w.shape[:2]))
-        residual = self._residuals(index[at[0]], w, at, scale)
+        index, at = np.asarray(folds), np.argwhere(np.ones(w.shape[:2]))
+        residual = self._residuals(index[at[:, 0]], w, at, scale)
         return self._losses(index, residual.reshape(*w.shape[:2], -1))
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
@@ -312,15 +324,15 @@ class FromRows:
             if at.any():
                 yield at, self._design.fold(view.start)
 
-    def _residuals(self, folds: Rows, w: Array, at: tuple[Rows, Rows], scale: str) -> Array:
-        """``[C, n]`` of all rows, by some of coefficients ``[F, S, p]``, which are of these folds."""
+    def _residuals(self, folds: Rows, w: Array, at: Rows, scale: str) -> Array:
+        """``[C, n]`` of all rows, by coefficients at places ``[C, 2]`` of those ``[F, S, p]``, of these folds."""
         used = np.flatnonzero(w.any(axis=(0, 1)))
         pairs = folds[:, None], used
-        coef = w[at[0][:, None], at[1][:, None], used] * self._design.inverse_scales(scale)[pairs]
-        residual = self.null[folds] + np.einsum("cu,cu->c", coef, self.centers[pairs])[:, None]
+        coef = w[at[:, :1], at[:, 1:], used] * self._design.inverse_scales(scale)[pairs]
+        residual = self._null[folds] + np.einsum("cu,cu->c", coef, self.centers[pairs])[:, None]
         for some, matrix in self._views(folds):
             residual[some] = _less_fitted(matrix, coef[some], used, residual[some])
-        return residual
+        return np.asarray(residual)
 
     def _gradients(self, folds: Rows, residual: Array, scale: str) -> Array:
         """``[C, p]`` by residuals ``[C, n]``."""
