@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.descent import Descent, GramDescent, Node, RowDescent, Walk, onward
+from regsearch.models.linear.descent import Descent, GramDescent, PathPoint, RowDescent, Walk, onward
 from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import Blends, Evaluation, Source
@@ -46,8 +46,8 @@ class ActiveSets:
         folds, p = self.moment.shape
         self.l1 = np.ascontiguousarray(np.broadcast_to(terms.l1, (folds, p, 1))[:, :, 0], dtype=np.float64)
         self.l2 = float(terms.l2)
-        self.last = [Node(_top(*of), np.zeros(p), of[0]) for of in zip(self.moment, self.l1, strict=True)]
-        self.older: list[Node | None] = [None] * folds
+        self.last = [PathPoint(_top(*of), np.zeros(p), of[0]) for of in zip(self.moment, self.l1, strict=True)]
+        self.older: list[PathPoint | None] = [None] * folds
         self.residual = source.null
         self.active = [np.arange(p if whole else 0) for _ in range(folds)]
         kind = np.float32 if single else np.float64
@@ -59,7 +59,7 @@ class ActiveSets:
         w, gap = np.zeros((folds, len(lambdas), p)), np.empty((folds, len(lambdas)))
         gradient, train, val = np.empty(0), np.empty(0), np.empty(0)  # of all folds, which come first
         ends = None if self.residual is None else self.residual.copy()
-        guesses: list[Node | None] = [None] * folds
+        guesses: list[PathPoint | None] = [None] * folds
         for k in range(folds):
             self._extend(k, self._foretold(k, lambdas))
         pending = list(range(folds))
@@ -75,7 +75,7 @@ class ActiveSets:
                 ends[pending] = state.residual
             for k in pending:
                 gap[k] = self._gaps(k, w[k], gradient[k], lambdas)
-                guesses[k] = Node(float(lambdas[-1]), w[k, -1], gradient[k, -1])
+                guesses[k] = PathPoint(float(lambdas[-1]), w[k, -1], gradient[k, -1])
             pending = [k for k in pending if self._extended_where_violated(k, gradient[k], lambdas, gap[k], tolerances)]
         self.older, self.residual = list(self.last), ends
         self.last = [node for node in guesses if node is not None]
@@ -88,7 +88,7 @@ class ActiveSets:
         asked = np.abs(gradient) > MARGIN * lambdas[-1] * self.l1[k]
         return np.asarray(asked | (np.abs(last.kept) > lambdas[0] * self.l1[k]))
 
-    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: Node | None) -> Array:
+    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: PathPoint | None) -> Array:
         """Write coefficients ``[S, p]`` of a fold; what each point is made of, ``[S, S + 1]``."""
         some = self.active[k]
         descent = self._descent(k, some, guess or self.last[k])
@@ -100,14 +100,14 @@ class ActiveSets:
         w[:, some] = walk.w[2:]
         return walk.made[2:]
 
-    def _descent(self, k: int, some: Rows, near: Node) -> Descent:
+    def _descent(self, k: int, some: Rows, near: PathPoint) -> Descent:
         """What its own columns explain of a fold."""
         l1, aim = self.l1[k, some], self.source.aim(k)
         if aim is not None and len(some) > WIDE * len(aim):
             return RowDescent(self.source.columns(k, some, self.scale), aim, l1, self.l2)
         of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
-        gram, zero = self.grams[k].of(some), Node(np.inf, np.zeros(len(some)), self.moment[k, some])
-        at = Node(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
+        gram, zero = self.grams[k].of(some), PathPoint(np.inf, np.zeros(len(some)), self.moment[k, some])
+        at = PathPoint(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
         return GramDescent(gram, at, *of, l1, self.l2)
 
     def _blends(self, folds: list[int], shares: Array) -> Blends:

@@ -46,7 +46,7 @@ FEW = 20  # columns that may join a support at a time, where it has fewer
 ROUNDS = 100  # looks at all columns, each of which lets some join
 
 
-class Node(NamedTuple):
+class PathPoint(NamedTuple):
     """A point of the path; its lambda is infinite where it is not known from which on it is the solution."""
 
     lambda_: float
@@ -54,7 +54,7 @@ class Node(NamedTuple):
     kept: Array
 
 
-def onward(older: Node | None, last: Node, lambda_: float) -> tuple[Array, Array]:
+def onward(older: PathPoint | None, last: PathPoint, lambda_: float) -> tuple[Array, Array]:
     """Coefficients, and what is kept, where two points before are heading at a lambda; of one alone, that itself."""
     share = 0.0 if older is None else (last.lambda_ - lambda_) / max(older.lambda_ - last.lambda_, 1e-300)
     if older is None or not 0.0 < share <= FAR:
@@ -70,7 +70,7 @@ class Descent(Protocol):
         """``[e]``."""
         ...
 
-    def node(self, whole: Node, some: Rows) -> Node:
+    def node(self, whole: PathPoint, some: Rows) -> PathPoint:
         """A point that has all columns, and their gradient, as it is of those in play."""
         ...
 
@@ -115,8 +115,8 @@ class Walk:
     """
 
     def __init__(
-        self, descent: Descent, lambdas: Array, targets: Array, last: Node, older: Node | None, guess: Array | None,
-        max_sweeps: int,
+        self, descent: Descent, lambdas: Array, targets: Array, last: PathPoint, older: PathPoint | None,
+        guess: Array | None, max_sweeps: int,
     ) -> None:  # fmt: skip
         steps, first = len(lambdas), older or last
         self.descent, self.max_sweeps, self.alike = descent, max_sweeps, False
@@ -205,16 +205,16 @@ class GramDescent:
     """
 
     gram: Array
-    near: Node
+    near: PathPoint
     moment: Array
     power: float
     convexity: float
     l1: Array
     l2: float
 
-    def node(self, whole: Node, some: Rows) -> Node:
+    def node(self, whole: PathPoint, some: Rows) -> PathPoint:
         w = whole.w[some]
-        return Node(whole.lambda_, w, whole.kept[some] if self.gram.dtype == np.float32 else self.beside(w))
+        return PathPoint(whole.lambda_, w, whole.kept[some] if self.gram.dtype == np.float32 else self.beside(w))
 
     @property
     def _own(self) -> Array:
@@ -292,8 +292,8 @@ class RowDescent:
     l1: Array
     l2: float
 
-    def node(self, whole: Node, some: Rows) -> Node:
-        return Node(whole.lambda_, whole.w[some], self.beside(whole.w[some]))
+    def node(self, whole: PathPoint, some: Rows) -> PathPoint:
+        return PathPoint(whole.lambda_, whole.w[some], self.beside(whole.w[some]))
 
     @cached_property
     def _moment(self) -> Array:

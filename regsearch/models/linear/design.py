@@ -46,7 +46,7 @@ from regsearch.data.row_table import RowHoles, RowTable
 from regsearch.data.weights import effective_rows, weighing
 from regsearch.models.linear.fold_groups import fold_groups
 from regsearch.models.linear.general import GeneralTerms
-from regsearch.models.linear.scales import Measured, column_divisors, measured_folds, row_divisors
+from regsearch.models.linear.scales import MeasuredColumns, column_divisors, measured_folds, row_divisors
 from regsearch.models.linear.working_columns import times
 
 NOTHING = np.empty(0)
@@ -199,13 +199,13 @@ class Design:
             return np.stack([one.divisors(how) for one in self._measured(folds, matrix)])
         return np.stack([column_divisors(matrix, self.train[k], how, self.weights, self.shift) for k in folds])
 
-    def _measured(self, folds: range, matrix: Array) -> list[Measured]:
+    def _measured(self, folds: range, matrix: Array) -> list[MeasuredColumns]:
         """The columns in training, of folds that see the same array."""
         if ("measured", folds) not in self._cache:
             of = slice(folds.start, folds.stop)
             by_group = (measured_folds(matrix, one, self.weights) for one in fold_groups(self.masks[of], self.held[of]))
             self._cache["measured", folds] = [one for found in by_group for one in found]
-        measured: list[Measured] = self._cache["measured", folds]
+        measured: list[MeasuredColumns] = self._cache["measured", folds]
         return measured
 
 

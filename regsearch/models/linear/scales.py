@@ -44,7 +44,7 @@ def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredColumns:
     """What is known of columns ``[p]`` in some rows: how far they spread, and their ends."""
 
     spread: Spread
@@ -56,7 +56,7 @@ class Measured:
         return _chosen(how, self.spread, self.lowest, self.highest, self.lowest)
 
 
-def measured_folds(matrix: Array, group: Group, weights: Array) -> list[Measured]:
+def measured_folds(matrix: Array, group: Group, weights: Array) -> list[MeasuredColumns]:
     """The columns of an array ``[n, p]`` in the training rows of each fold of a group, all of them read once.
 
     Rows that a fold holds out do not even touch the rounding: each block is measured about its own mean.
@@ -84,13 +84,13 @@ def _about_mean(columns: Array, share: Array) -> tuple[Array, ...]:
     return mean, np.square(centred, out=centred) @ share, off, columns.min(axis=1), columns.max(axis=1)
 
 
-def _together(found: Array, totals: Array) -> Measured:
+def _together(found: Array, totals: Array) -> MeasuredColumns:
     """Of blocks ``[5, b, p]``, those of all their rows."""
     (mean, square, off, low, high), share = found, totals / totals.sum()
     middle = share @ mean
     apart = mean - middle
     spread = spread_by(middle, share @ (square + apart * (apart + 2 * off)), share @ (off + apart))
-    return Measured(spread, low.min(axis=0), high.max(axis=0))
+    return MeasuredColumns(spread, low.min(axis=0), high.max(axis=0))
 
 
 def row_divisors(table: RowTable, masks: NDArray[np.bool_], how: str, weights: Array) -> Array:
