@@ -48,7 +48,7 @@ GRAMS = 2  # times the room of the data that Gram matrices of all columns may ta
 SMALL = 200  # columns up to which the memory for moments never matters, nor the time for an exact solution
 SINGLE = 1e-6  # tolerance from which products of columns may be of single precision ...
 TINY = 1e-20  # ... where the powers of columns, and their inverses, are no smaller
-TOL = {"moments": 1e-7, "rows": 1e-5}
+TOL = {"moments": 6e-8, "rows": 1e-5}
 
 
 def by_moments(folds: int, n: int, p: int, entries: int) -> bool:
@@ -87,7 +87,7 @@ class Gaussian:
     y
         ``[n, 1]`` target, or ``[K, n, 1]``.
     tol
-        Duality gap to reach, relative to the loss of each fold's null model. By default 1e-7 from moments or for few
+        Duality gap to reach, relative to the loss of each fold's null model. By default 6e-8 from moments or for few
         columns, where it costs little, and 1e-5 where every look at many columns reads the rows; glmnet ends up alike.
     max_sweeps
         Passes of coordinate descent over the columns that one lambda may take; `Piece.gap` tells what they achieved.
