@@ -78,7 +78,7 @@ def as_decisions(method: str, said: Any, problem: Problem) -> Array:
     if method == "predict_proba":
         return logits(np.asarray(said))
     if method == "decision_function":
-        return np.asarray(said, dtype=float).reshape(-1, 1)
+        return np.asarray(said, dtype=float).reshape(-1, problem.outputs)
     codes = np.searchsorted(problem.classes, said)
     each = np.array([[-1.0], [1.0]]) if problem.outputs == 1 else np.eye(problem.outputs)
     return np.asarray(each[codes])

@@ -18,7 +18,7 @@ from regsearch.errors import FOREIGN
 from regsearch.metrics.predictions import winners
 from regsearch.metrics.scorer import Metric
 from regsearch.models.fitting import as_decisions, decisions_of, fitted_on, seeded, whole
-from regsearch.models.rounds import walk
+from regsearch.models.rounds import RANKING, walk
 
 
 class Buildable(Protocol):
@@ -69,6 +69,12 @@ class FoldFit:
 def _reads_labels(metric: Metric) -> bool:
     """Whether a metric is one of scikit-learn's that reads the labels that are predicted, and nothing else."""
     return getattr(metric.scorer, "_response_method", None) == "predict"
+
+
+def _ranks_rows(metric: Metric) -> bool:
+    """Whether a metric of scikit-learn's reads the decision function rather than probabilities."""
+    asked = getattr(metric.scorer, "_response_method", None)
+    return isinstance(asked, tuple | list) and asked[0] == RANKING
 
 
 def _may_read_labels(metric: Metric) -> bool:
@@ -126,12 +132,14 @@ def _measured_along(
     """One fit, scored after each of its rounds by what it says."""
     scores: tuple[list[Any], list[Any]] = [], []
     decisions, targets = [], FoldTargets.of(problem, fold[:1])
-    for eta in walk(estimator, path, problem, fold[0], [take_rows(problem.X, rows) for rows in fold]):
-        said = [targets.undone(0, one) for one in eta]
-        for rows, found, part, measured in zip(fold, said, (False, True), scores, strict=True):
+    ranks = problem.outputs > 1 and any(map(_ranks_rows, metrics))
+    for eta in walk(estimator, path, problem, fold[0], [take_rows(problem.X, rows) for rows in fold], ranks):
+        said, ranked = [targets.undone(0, one) for one in eta[:2]], eta[-2:]
+        for rows, found, order, part, measured in zip(fold, said, ranked, (False, True), scores, strict=True):
+            told = [order if ranks and _ranks_rows(m) else found for m in metrics]
             measured.append([
-                math.nan if m.pooled and part else float(m.along(problem, rows, found[:, None], of)[0])
-                for m, of in zip(metrics, kept, strict=True)
+                math.nan if m.pooled and part else float(m.along(problem, rows, one[:, None], of)[0])
+                for m, one, of in zip(metrics, told, kept, strict=True)
             ])  # fmt: skip
         decisions.append(said[1])
     return np.array(scores[0]).T, np.array(scores[1]).T, np.stack(decisions, axis=1), None

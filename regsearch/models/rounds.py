@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,43 @@ from regsearch.errors import InvalidInput
 from regsearch.models.fitting import as_decisions, decisions_of, fitted_on, response
 
 STAGES = "staged_"
+RANKING = "decision_function"
 UNITS = 1e-4  # relative: far more than rounding, far less than another unit
 RATES = ("learning_rate", "eta")  # what CatBoost calls it
 BOOSTERS = ("boosting_type", "boosting", "boost", "booster")  # what LightGBM and XGBoost call how they boost
 STOPS = {"early_stopping": False, "n_iter_no_change": None}  # what ends a fit by rows of its own, and off
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an estimator after each of its rounds.
+
+    Attributes
+    ----------
+    views
+        The tables.
+    ranks
+        Whether, of several classes, its decision function is asked too: what scorers that rank rows by it are given,
+        which a probability is not that is one of several.
+    """
+
+    views: Sequence[Any]
+    problem: Problem
+    ranks: bool = False
+
+    def methods(self, fitted: Any, prefix: str = "") -> tuple[str, ...]:
+        """The method that decisions are made from, and the decision function where that is another."""
+        first = response(fitted, self.problem, prefix)
+        more = self.ranks and hasattr(fitted, f"{prefix}{RANKING}") and first != RANKING
+        return (first, RANKING) if more else (first,)
+
+    def of(self, fitted: Any, **part: Any) -> list[Array]:
+        """Decisions ``[n, m]`` on each table by the first method, then on each by the second, if there is one."""
+        return [
+            as_decisions(method, getattr(fitted, method)(view, **part), self.problem)
+            for method in self.methods(fitted)
+            for view in self.views
+        ]
 
 
 class Rounds(ABC):
@@ -42,8 +76,8 @@ class Rounds(ABC):
 
     @staticmethod
     @abstractmethod
-    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
-        """Decisions ``[n, m]`` on each of some tables after each round of an estimator that is fitted with all of them.
+    def walk(fitted: Any, rounds: int, asked: Asked) -> Iterator[list[Array]]:
+        """What is asked after each round of an estimator that is fitted with all of them.
 
         Fewer where the fit came to its end earlier, but one at least.
         """
@@ -68,11 +102,11 @@ class Truncated(Rounds):
         return name in ("n_estimators", "iterations") and bool(Truncated.keyword(estimator))
 
     @staticmethod
-    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
-        method, keyword = response(fitted, problem), Truncated.keyword(fitted)
+    def walk(fitted: Any, rounds: int, asked: Asked) -> Iterator[list[Array]]:
+        keyword = Truncated.keyword(fitted)
         for count in range(1, min(rounds, getattr(fitted, "tree_count_", rounds)) + 1):  # CatBoost may end earlier
             part = {keyword: Truncated.SLICES[keyword](count)}
-            yield [as_decisions(method, getattr(fitted, method)(view, **part), problem) for view in views]
+            yield asked.of(fitted, **part)
 
 
 class Staged(Rounds):
@@ -83,10 +117,12 @@ class Staged(Rounds):
         return name in ("max_iter", "n_estimators") and hasattr(estimator, f"{STAGES}predict")
 
     @staticmethod
-    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
-        method = response(fitted, problem, STAGES)
-        for said in zip(*(getattr(fitted, STAGES + method)(view) for view in views), strict=True):
-            yield [as_decisions(method, one.copy(), problem) for one in said]
+    def walk(fitted: Any, rounds: int, asked: Asked) -> Iterator[list[Array]]:
+        methods = asked.methods(fitted, STAGES)
+        stages = [getattr(fitted, STAGES + method)(view) for method in methods for view in asked.views]
+        by = [method for method in methods for _ in asked.views]
+        for said in zip(*stages, strict=True):
+            yield [as_decisions(method, one.copy(), asked.problem) for method, one in zip(by, said, strict=True)]
 
 
 class Independent(Rounds):
@@ -98,15 +134,15 @@ class Independent(Rounds):
         return name == "n_estimators" and grows and not hasattr(estimator, f"{STAGES}predict")
 
     @staticmethod
-    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
-        method, members = response(fitted, problem), fitted.estimators_
+    def walk(fitted: Any, rounds: int, asked: Asked) -> Iterator[list[Array]]:
+        members = fitted.estimators_
         places = getattr(fitted, "estimators_features_", None)
         for count in range(1, rounds + 1):
             fitted.estimators_ = members[:count]
             if places is not None:
                 fitted.estimators_features_ = places[:count]
             fitted.set_params(n_estimators=count)
-            yield [as_decisions(method, getattr(fitted, method)(view), problem) for view in views]
+            yield asked.of(fitted)
 
 
 class Epochs(Rounds):
@@ -123,12 +159,11 @@ class Epochs(Rounds):
         return estimator.set_params(random_state=_EpochStarts(estimator, estimator.random_state))
 
     @staticmethod
-    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
-        method = response(fitted, problem)
+    def walk(fitted: Any, rounds: int, asked: Asked) -> Iterator[list[Array]]:
         _, *begun = fitted.random_state.weights  # what the second epoch begins with the first has left
         for coefs, intercepts in [*begun, (fitted.coefs_, fitted.intercepts_)]:
             fitted.coefs_, fitted.intercepts_ = coefs, intercepts
-            yield [as_decisions(method, getattr(fitted, method)(view), problem) for view in views]
+            yield asked.of(fitted)
 
 
 class _EpochStarts(np.random.RandomState):
@@ -221,14 +256,19 @@ def left_to_the_data(estimator: Any, params: Mapping[str, Any]) -> set[str]:
     return {name for name, off in stops.items() if own.get(name) == "auto" and params.get(name, off) in (off, "auto")}
 
 
-def walk(estimator: Any, parameter: str, problem: Problem, train: Rows, views: Sequence[Any]) -> Iterator[list[Array]]:
-    """Fit to some rows; what the fit says of each of some tables, ``[n, m]``, after each of its rounds."""
+def walk(
+    estimator: Any, parameter: str, problem: Problem, train: Rows, views: Sequence[Any], ranks: bool = False
+) -> Iterator[list[Array]]:
+    """Fit to some rows; what the fit says of each of some tables, ``[n, m]``, after each of its rounds.
+
+    With `ranks`, that is followed by its decision function of each, where there are several classes and it has one.
+    """
     way, rounds = way_of(estimator, parameter), int(estimator.get_params()[parameter])
     way.watch(last_step(estimator)[1])
     fitted = fitted_on(estimator, problem, train)
     if hasattr(fitted, "steps"):
         views = [fitted[:-1].transform(view) for view in views] if len(fitted.steps) > 1 else views
-    said = way.walk(last_step(fitted)[1], rounds, views, problem)
+    said = way.walk(last_step(fitted)[1], rounds, Asked(views, problem, ranks))
     last = next(said)
     yield last
     for _ in range(rounds - 1):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import make_classification, make_regression
+from sklearn.datasets import load_wine, make_classification, make_regression
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -23,6 +23,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import Ridge
+from sklearn.metrics import get_scorer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,6 +41,7 @@ from regsearch.models.estimator import at_best
 from regsearch.models.fitting import seeded
 from regsearch.results.results import load_results
 from regsearch.space.params import parameter_names
+from regsearch.space.sampling import default
 from regsearch.storage.store import Store
 
 ROWS, ROUNDS = 90, 7
@@ -285,3 +287,23 @@ def test_a_bundle_of_a_path_is_the_estimator_that_was_chosen(tmp_path: Any) -> N
     assert verdict.holds, str(verdict)
     config = load_config(folder, TREES)
     assert config.build().get_params()["max_iter"] == chosen.params["max_iter"] == chosen.value
+
+
+@pytest.mark.parametrize("scoring", ["average_precision", "top_k_accuracy"])
+def test_classes_are_ranked_as_scikit_learn_ranks_them(scoring: str) -> None:
+    """Scores that rank rows of several classes read the decision function of a round, as the scorer of a fit does."""
+    X, y = load_wine(return_X_y=True)
+    X = X[:, :3]
+    made = make_problem(X, y)
+    setup = Setup(made, make_folds(3, made, 0), resolve(["neg_log_loss", scoring], made))
+    estimator = HistGradientBoostingClassifier(max_iter=4, random_state=0)
+    space = Estimator(estimator, {"learning_rate": Choice(0.1, 0.3)}, path="max_iter")
+    (outcome,) = space.backend(setup).stream([Candidate(0, default(space))])
+    found = outcome.trajectory.curves[scoring]
+    rate = default(space).params["learning_rate"]
+    for k, (train, val) in enumerate(zip(setup.folds.train, setup.folds.val, strict=True)):
+        for rounds in range(1, 5):
+            alone = clone(estimator).set_params(max_iter=rounds, learning_rate=rate).fit(X[train], y[train])
+            for rows, scores in ((train, found.train), (val, found.val)):
+                expected = get_scorer(scoring)(alone, X[rows], y[rows])
+                assert scores[k, rounds - 1] == pytest.approx(expected, rel=1e-9)
