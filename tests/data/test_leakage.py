@@ -21,8 +21,9 @@ from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
-from regsearch.models.linear.backend import LinearBackend, decision
+from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
+from regsearch.models.linear.decisions import decision
 from regsearch.models.linear.scales import SCALES
 
 N = 72
