@@ -28,8 +28,8 @@ from rooms import ABOVE, GROUND, ROOMS, imported, own, place  # noqa: E402
 # The same inside models/neural.
 NET_ROOMS = (
     "layout", "mixing", "technique", "optimizer", "embedding_layers", "embedding", "task_layers", "sharing", "columns",
-    "dropout_masks", "patches", "penalty", "function_penalty", "techniques", "network", "architectures",
-    "learning_rate", "config", "training", "files", "predictor", "refit", "figures", "net",
+    "pass_kernels", "one_pass", "dropout_masks", "patches", "penalty", "function_penalty", "techniques", "network",
+    "architectures", "learning_rate", "config", "training", "files", "predictor", "refit", "figures", "net",
 )  # fmt: skip
 HEAVY = ("numpy", "scipy", "pandas", "sklearn", "optuna", "mlflow", "torch", "matplotlib", "skops", "numba", "joblib")
 

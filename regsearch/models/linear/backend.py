@@ -17,8 +17,8 @@ from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, resolve, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
+from regsearch.models.compiling import telling_of_compilation
 from regsearch.models.deadline import Stop
-from regsearch.models.linear.compiling import telling_of_compilation
 from regsearch.models.linear.decisions import decision, decisions
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit

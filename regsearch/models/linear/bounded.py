@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.leaps import leap, rounds
 
 LEAPS = 200

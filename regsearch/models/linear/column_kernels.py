@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 
 Places = NDArray[np.uint32]
 ROUNDING = 1e-12  # share of a column's power that is rounding, where the intercept explains the rest of it

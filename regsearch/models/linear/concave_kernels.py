@@ -23,9 +23,9 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array, Rows
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.bounded import LEAPS
 from regsearch.models.linear.bounded import descend as descend_within
-from regsearch.models.linear.compiling import compiled
 from regsearch.models.linear.leaps import leap, rounds
 
 

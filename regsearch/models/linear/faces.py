@@ -25,8 +25,8 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array, Rows
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.bounded import LEAPS
-from regsearch.models.linear.compiling import compiled
 from regsearch.models.linear.fusing import fuse
 from regsearch.models.linear.leaps import JITTER, STEPS, factorise
 from regsearch.models.linear.support import solve

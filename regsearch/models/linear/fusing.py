@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 
 
 @compiled

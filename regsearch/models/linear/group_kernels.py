@@ -28,8 +28,8 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from regsearch._types import Array, Rows
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.bounded import LEAPS
-from regsearch.models.linear.compiling import compiled
 from regsearch.models.linear.general import Quadratic
 from regsearch.models.linear.kernels import HISTORY, heading
 from regsearch.models.linear.leaps import JITTER

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.glm_kernels import descend, sweep
 from regsearch.models.linear.kernels import Flags, Places
 from regsearch.models.linear.support import append, first_support, minimise_on_support, solve

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.support import solve
 
 STEPS = 10  # rounds of steps of one at a time between two leaps, or more of many: a leap costs as much

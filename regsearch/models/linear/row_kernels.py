@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.kernels import HISTORY, heading
 from regsearch.models.linear.leaps import JITTER
 

@@ -29,7 +29,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf
 
 from regsearch._types import Array
-from regsearch.models.linear.compiling import compiled
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.kernels import Flags, Places, duality_gap
 
 DEPENDENT = 1e-12  # share of a column's power that is rounding, where others explain the rest of it

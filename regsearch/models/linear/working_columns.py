@@ -11,8 +11,8 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import Square, some_rows
-from regsearch.models.linear.compiling import compiled
 from regsearch.models.linear.row_columns import RowColumns
 
 COLUMNS_AT_ONCE = 32

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from regsearch.models.neural.technique import Columns
+from regsearch.models.neural.technique import Columns, RandomNumbers
 
 if TYPE_CHECKING:
     import torch
@@ -47,16 +47,21 @@ def scheduled(v: Columns, index: int) -> tuple[torch.Tensor, torch.Tensor]:
     return rate[:, index], scale[:, index]
 
 
-def mask(rate: torch.Tensor, scale: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Factors ``[R, B, ...]``: zero with a probability, else `scale`.
+def mask(rate: torch.Tensor, scale: torch.Tensor, random: RandomNumbers, *shape: int) -> torch.Tensor:
+    """Factors ``[R, *shape]``: zero with a probability, else `scale`.
 
     Parameters
     ----------
     rate, scale
         ``[R]``, see `survival`.
-    uniform
-        ``[1, B, ...]`` in ``(0, 1]``; its difference to a rate rounds up to 1 or to 0, which is much faster than a
-        comparison.
+    random
+        Its uniform numbers are in ``(0, 1]``: their difference to a rate rounds up to 1 or to 0, which is much faster
+        than a comparison.
     """
-    shape = (-1, *[1] * (uniform.dim() - 1))
-    return (uniform - rate.view(shape)).ceil_().mul_(scale.view(shape))
+    import torch
+
+    made = rate.new_empty(len(rate), *shape)
+    rate, scale = (column.view(-1, *[1] * len(shape)) for column in (rate, scale))
+    for rows, uniform in random.uniform_by_rows(*shape):
+        torch.sub(uniform, rate[rows], out=made[rows])
+    return made.ceil_().mul_(scale)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from regsearch.models.neural import one_pass
 from regsearch.models.neural.technique import Columns, HiddenLayer, Numbers, ProblemInfo, Technique
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Proximal(Technique, abstract=True):
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
         l1, l2 = v.at_strength(v.l1)[:, None], v.at_strength(v.l2)[:, None]
         for w, moved in zip(v.part.views(theta), v.part.views(rate), strict=True):
+            if one_pass.serves(w):
+                one_pass.shrink(w, moved, l1[:, 0], l2[:, 0])
+                continue
             if v.on.l1:
                 threshold = moved * l1
                 w.sub_(w.clamp(-threshold, threshold))

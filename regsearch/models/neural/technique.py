@@ -40,7 +40,7 @@ layers, of which nothing neutral would be free, are not there in `Technique`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
@@ -88,6 +88,9 @@ class RandomNumbers(Protocol):
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal."""
+
+    def uniform_by_rows(self, *shape: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Uniform numbers ``[1, *shape]``, and of which rows, for what is made of them row by row anyway."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from regsearch.models.neural import one_pass
+
 
 class Hidden(torch.autograd.Function):
     """``[R, B, in]`` to ``[R, B, out]``."""
@@ -64,8 +66,14 @@ class ReluMLP(torch.autograd.Function):
         """Layers of `weights` (a kernel and a bias each); `masks` are factors of what leaves the hidden ones."""
         hidden = [x]
         for mask, weight, bias in zip(masks, weights[::2], weights[1::2], strict=False):
-            h = torch.baddbmm(bias[:, None], hidden[-1], weight.transpose(1, 2)).relu_()
-            hidden.append(h if mask is None else h.mul_(mask))
+            h = torch.baddbmm(bias[:, None], hidden[-1], weight.transpose(1, 2))
+            if mask is None:
+                h.relu_()
+            elif _in_one_pass(h, mask):
+                one_pass.rectify(h, mask)
+            else:
+                h.relu_().mul_(mask)
+            hidden.append(h)
         ctx.save_for_backward(*weights[::2], *hidden)
         ctx.masks = masks
         return torch.baddbmm(weights[-1][:, :, None], weights[-2], hidden[-1].transpose(1, 2))
@@ -79,14 +87,21 @@ class ReluMLP(torch.autograd.Function):
         found = [gradient.sum(2), torch.bmm(gradient, hidden[-1])]
         gradient = gradient.transpose(1, 2)
         for i in reversed(range(layers - 1)):
-            gradient = torch.bmm(gradient, kernels[i + 1])
-            if ctx.masks[i] is not None:
-                gradient.mul_(ctx.masks[i])
+            gradient, mask = torch.bmm(gradient, kernels[i + 1]), ctx.masks[i]
             # what a mask zeroed has no gradient already, so that what is left of the unit tells whether it was active
-            gradient = torch.ops.aten.threshold_backward(gradient, hidden[i + 1], 0)
+            if mask is not None and _in_one_pass(gradient, mask):
+                one_pass.rectify_back(gradient, hidden[i + 1], mask)
+            else:
+                gradient = gradient if mask is None else gradient.mul_(mask)
+                gradient = torch.ops.aten.threshold_backward(gradient, hidden[i + 1], 0)
             found += [gradient.sum(1), torch.bmm(gradient.transpose(1, 2), hidden[i])]
         above = torch.bmm(gradient, kernels[0]) if ctx.needs_input_grad[0] else None
         return above, None, *reversed(found)
+
+
+def _in_one_pass(h: torch.Tensor, mask: torch.Tensor) -> bool:
+    """Whether each unit has a factor of its own, and a pass over both can be compiled."""
+    return mask.shape == h.shape and mask.is_contiguous() and one_pass.serves(h)
 
 
 class Normalised(torch.autograd.Function):

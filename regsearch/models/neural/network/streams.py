@@ -11,7 +11,7 @@ of one fold at one epoch are an *epoch group*, with batches and random numbers o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -95,6 +95,13 @@ class RandomStreams:
     def uniform(self, *shape: int) -> torch.Tensor:
         """Uniform in ``(0, 1]``."""
         return expand_to_rows([stream.uniform(*shape) for stream in self.streams], self.groups)
+
+    def uniform_by_rows(self, *shape: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Rows, and the uniform numbers ``[1, *shape]`` of each of them, without a copy for every row."""
+        start = 0
+        for stream, group in zip(self.streams, self.groups, strict=True):
+            yield slice(start, start + group.rows), stream.uniform(1, *shape)
+            start += group.rows
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from regsearch.models.neural import one_pass
 from regsearch.models.neural.optimizer import Optimizer
 from regsearch.models.neural.technique import Columns
 from regsearch.space.domains import Between
@@ -45,6 +46,11 @@ class Adam(Optimizer):
 
         # what the means are divided by to be unbiased; of the second its root
         bias1, bias2 = 1 - BETAS[0] ** count, (1 - BETAS[1] ** count) ** 0.5
+        if one_pass.serves(theta):
+            rate, ones = torch.empty_like(theta), torch.ones_like(lr)
+            scale, floor, factor = ((ones * one).flatten() for one in (lr * bias2, EPS * bias2, -1 / bias1))
+            one_pass.adam_step(theta, v.first, v.second, gradient, rate, (scale, floor, factor), BETAS)
+            return rate
         v.first.lerp_(gradient, 1 - BETAS[0])
         v.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         scale = v.second.sqrt().add_(EPS * bias2)  # the rates take the rest: one pass over the rows less

@@ -39,7 +39,7 @@ class Dropout(Technique):
 
     @staticmethod
     def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
-        return mask(*scheduled(v, layer.index), rng.uniform(1, *shape))
+        return mask(*scheduled(v, layer.index), rng, *shape)
 
 
 @dataclass(frozen=True)

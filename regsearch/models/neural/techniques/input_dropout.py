@@ -27,4 +27,4 @@ class InputDropout(Technique):
 
     @staticmethod
     def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
-        return x * mask(v.rate, v.scale, rng.uniform(1, *x.shape[1:]))
+        return x * mask(v.rate, v.scale, rng, *x.shape[1:])

@@ -20,5 +20,4 @@ class SpatialDropout(Dropout):
 
     @staticmethod
     def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
-        uniform = rng.uniform(1, *shape[:2], *[1] * (len(shape) - 2))
-        return mask(*scheduled(v, layer.index), uniform)
+        return mask(*scheduled(v, layer.index), rng, *shape[:2], *[1] * (len(shape) - 2))

@@ -43,5 +43,5 @@ class StochasticDepth(Technique):
     def on_branch(
         v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        kept = mask(v.rate[:, layer.index], v.scale[:, layer.index], rng.uniform(1, *shape))
+        kept = mask(v.rate[:, layer.index], v.scale[:, layer.index], rng, *shape)
         return kept, kept

@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from regsearch.errors import warn
+from regsearch.models.compiling import telling_of_compilation
+from regsearch.models.neural import one_pass
 from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.training.processes import (
     Forked,
@@ -93,6 +95,8 @@ class WorkerPool:
 
     def make(self, key: BlockKey, structure: Structure, folds: Sequence[int], rows: Sequence[RowConfig]) -> None:
         """Make a block of rows, each on a fold."""
+        with telling_of_compilation(self.shared.setup.notice):
+            one_pass.prepare(structure.precision)
         inherited = self.isolated and self._forked is None
         if inherited:  # a process that is forked now has it already: a user's module need not be fit for a pipe
             self.local.make(key, structure, folds, rows)

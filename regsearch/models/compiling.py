@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
-SAID = "compiling what fits paths: it is kept for the next time"
+SAID = "compiling what fits models: it is kept for the next time"
 
 
-def compiled(function: FunctionT, plain: FunctionT | None = None) -> FunctionT:
+def compiled(function: FunctionT, plain: FunctionT | None = None, **options: Any) -> FunctionT:
     """`function`, compiled and cached on disk where numba is installed; the arithmetic is the same without.
 
     Parameters
@@ -23,9 +23,18 @@ def compiled(function: FunctionT, plain: FunctionT | None = None) -> FunctionT:
     except ImportError:
         return function if plain is None else plain
     try:
-        return cast(FunctionT, njit(cache=True)(function))
+        return cast(FunctionT, njit(cache=True, **options)(function))
     except RuntimeError:  # neither the package's directory nor the user's cache can be written to
-        return cast(FunctionT, njit(function))
+        return cast(FunctionT, njit(**options)(function))
+
+
+def compiled_elementwise(function: FunctionT) -> FunctionT:
+    """`function`, whose loops go over elements that do not depend on each other, compiled to vector instructions.
+
+    A division by zero is infinite instead of an error, a product and a sum may be rounded once, and other threads run
+    meanwhile.
+    """
+    return compiled(function, error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
 @contextmanager

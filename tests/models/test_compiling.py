@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from regsearch.models.linear.compiling import SAID, compiled, telling_of_compilation
+from regsearch.models.compiling import SAID, compiled, telling_of_compilation
 
 SOURCE = """
 def half(x):
