@@ -44,6 +44,8 @@ class Schedule:
         Of the weights, before which there is no rung.
     recent
         How many of the last that got to a rung count there, beside those that arrive together; 0 for all.
+    probes
+        One trial in so many goes on whatever the others did; 0 for none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Schedule:
     least: int = 6
     updates: int = 0
     recent: int = 0
+    probes: int = 0
 
     def marks(self, epochs: int, updates: float) -> tuple[int, ...]:
         """The epochs at which there are rungs, where an epoch has so many updates."""
@@ -186,6 +189,8 @@ def _promoted(rung: _Rung, schedule: Schedule, i: int, part: slice, alive: Mask,
         better = (known & (others > allowed)).sum(axis=2)
         reached = known.sum(axis=2) + worse.sum(axis=2)
         on |= (reached < schedule.least) | (better < np.ceil(reached * keep - 1e-9))
+    if schedule.probes:
+        on |= numbers[part] % schedule.probes == schedule.probes - 1
     rung.given_up[:, part] = alive & ~on
     return on
 
@@ -226,8 +231,13 @@ SCHEDULES = (
         outlook=(1 / halving.OUTLOOK_FACTOR,) * PARTS, least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES,
     ),
     Schedule(
+        "regsearch without probes", SHARES, (1 / halving.REDUCTION_FACTOR,) * PARTS,
+        outlook=(1 / halving.OUTLOOK_FACTOR,) * PARTS, least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES,
+        recent=halving.RECENT,
+    ),
+    Schedule(
         "regsearch", SHARES, (1 / halving.REDUCTION_FACTOR,) * PARTS, outlook=(1 / halving.OUTLOOK_FACTOR,) * PARTS,
-        least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES, recent=halving.RECENT,
+        least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES, recent=halving.RECENT, probes=halving.PROBES,
     ),
 )  # fmt: skip
 

@@ -39,7 +39,7 @@ class FoldRungs:
     """
 
     def __init__(self, past: Sequence[Array], averaging: Averaging) -> None:
-        self.averaging, self.halving = averaging, SuccessiveHalving(past, averaging, min_trials=1)
+        self.averaging, self.halving = averaging, SuccessiveHalving(past, averaging, min_trials=1, probes=0)
         self._read = 0  # how many of the earlier trials are among the complete ones, where they are that
         self._losses, self._complete = np.empty(0), np.empty((0, averaging.folds))  # minus means, scores: best first
         self._luck: tuple[int, Array, float | None] | None = None  # of so many complete ones, beside a best one

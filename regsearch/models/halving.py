@@ -1,12 +1,14 @@
 """Rungs: how far a trial gets before it must be among the best of the last that got there, or is given up.
 
-Asynchronous successive halving (Li et al. 2020) on validation scores, with five differences. Until the first rung a
+Asynchronous successive halving (Li et al. 2020) on validation scores, with six differences. Until the first rung a
 trial is trained on one fold alone, for one fold ranks trials about as well as all of them do; those that pass catch up
 on the others. A trial is compared with others on the folds that it has: who was given up at the rung on another fold
 counts as worse. Trials that arrive together are compared together, and with the last ones before them only: a sampler
 that learns proposes ever better configs, nearly all of which would be among the best of all that there were. And a
 trial that falls behind goes on where it gains so fast that it may still come out ahead: strong regularization learns
-slowly. `benchmarks/replay.py` measures all this.
+slowly. And some trials, the probes, are never given up: once a sampler has learned what is ahead at a rung, all that
+gets there is alike, and what is ahead there is what learns fast. Only trials that went on to their end can tell
+whether that is what ends best. `benchmarks/replay.py` measures all this.
 
 K folds, E epochs (steps of a path).
 """
@@ -31,6 +33,7 @@ SHARES = (0.05, 0.1, 0.2, 0.4)  # of the epochs, where a training may be given u
 MIN_UPDATES = 40  # ... once its weights were updated so often: before, scores tell little
 RECENT = 16  # the last trials that got to a rung before one: it is compared with these, and those beside it
 MIN_TRIALS = 6  # that must have got to a rung before any is given up there
+PROBES = 6  # one trial in so many is never given up
 SAME_FOLD = 8  # trials with numbers in a row begin on the same fold: they train together
 
 
@@ -117,10 +120,14 @@ class SuccessiveHalving:
         How folds are averaged.
     min_trials
         How many must have got to a rung before any is given up there.
+    probes
+        One trial in so many, by its number, goes on whatever the others did; 0 for none.
     """
 
-    def __init__(self, past: Sequence[Array], averaging: Averaging, min_trials: int = MIN_TRIALS) -> None:
-        self.past, self.averaging, self.min_trials = past, averaging, min_trials
+    def __init__(
+        self, past: Sequence[Array], averaging: Averaging, min_trials: int = MIN_TRIALS, probes: int = PROBES
+    ) -> None:
+        self.past, self.averaging, self.min_trials, self.probes = past, averaging, min_trials, probes
         self._read: dict[int, int] = {}  # by rung, how many of `past` are known there
         self._known: dict[int, dict[Any, RungEvidence]] = {}  # by rung, then by trial as they came
         self._given_up: dict[int, set[Any]] = {}  # by rung, the trials that were given up there
@@ -140,7 +147,7 @@ class SuccessiveHalving:
         recent = [*islice(reversed(known), RECENT)][::-1]
         others = [*(known[trial] for trial in recent), *evidence.values()]
         given_up = [known[trial] for trial in recent if trial in self._given_up[rung]]
-        verdicts = {number: self._verdict(own, others, given_up) for number, own in evidence.items()}
+        verdicts = {number: self._verdict(number, own, others, given_up) for number, own in evidence.items()}
         known.update(evidence)
         self._given_up[rung] |= {
             number for number, verdict in verdicts.items() if not verdict.goes_on and number not in spared
@@ -169,7 +176,7 @@ class SuccessiveHalving:
                 self._remember(rung, number, val)
 
     def _verdict(
-        self, own: RungEvidence, known: Iterable[RungEvidence], given_up: Iterable[RungEvidence]
+        self, number: int, own: RungEvidence, known: Iterable[RungEvidence], given_up: Iterable[RungEvidence]
     ) -> RungVerdict:
         folds = own.folds
         mine, others = own.standing(folds), [one.standing(folds) for one in known if one.has(folds)]
@@ -177,7 +184,11 @@ class SuccessiveHalving:
         better = sum(one.score > mine.score for one in others)
         ahead = sum(one.outlook > mine.outlook for one in others)
         among = better < math.ceil(compared / REDUCTION_FACTOR) or ahead < math.ceil(compared / OUTLOOK_FACTOR)
-        return RungVerdict(compared < self.min_trials or among, better, compared)
+        goes_on = among or compared < self.min_trials or self._is_probe(number)
+        return RungVerdict(goes_on, better, compared)
+
+    def _is_probe(self, number: int) -> bool:
+        return self.probes > 0 and number % self.probes == self.probes - 1
 
     def _evidence(self, val: Array, rung: int) -> RungEvidence:
         return RungEvidence(val[:, :rung], self.averaging)

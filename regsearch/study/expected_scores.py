@@ -1,14 +1,14 @@
 """What trials that were given up would have scored, had they gone on.
 
 A trial was seen on some folds up to some step of its path, and had a best mean score there. Complete trials had one on
-these folds up to that step, too, and reached the score that counts: by the median of what they gained, the trial would
-have gained as much. K folds, S steps.
+these folds up to that step, too, and reached the score that counts. Of few of them, the trial would have gained the
+median of what they gained. Of many it is learned how scores end from how they begin, on no other assumption than that
+who is ahead does not end behind: where the slow end best, being ahead early is worth nothing. K folds, S steps.
 """
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from regsearch.models.path import Curves
 
+MANY = 8  # complete trials, from which how scores end is learned from how they begin
 Seen: TypeAlias = tuple[tuple[int, ...], int]  # folds, and steps of them
 
 
@@ -38,18 +39,41 @@ def best_seen(curves: Curves, part: Seen) -> float:
 
 @dataclass
 class Alike:
-    """Trials that were given up where as much was known of them, and what complete ones gained from there."""
+    """Trials that were given up where as much was known of them, and complete ones that were there.
 
-    best: dict[int, float] = field(default_factory=dict)  # by number, of the trials that were given up
-    gains: list[float] = field(default_factory=list)  # ascending, of the complete ones that were there
+    Attributes
+    ----------
+    best
+        By number, the best score so far of the trials that were given up.
+    found
+        Of complete ones, the best score by then, and the score that counts.
+    """
 
-    @property
-    def gain(self) -> float:
-        """The median of the gains; 0 of none."""
-        middle, odd = divmod(len(self.gains), 2)
-        if not self.gains:
-            return 0.0
-        return self.gains[middle] if odd else (self.gains[middle - 1] + self.gains[middle]) / 2
+    best: dict[int, float] = field(default_factory=dict)
+    found: list[tuple[float, float]] = field(default_factory=list)
+    _fitted: tuple[int, Callable[[float], float]] | None = None
+
+    def expected(self, best: float) -> float:
+        """The score that one with this best score by then would have come to."""
+        if self._fitted is None or self._fitted[0] != len(self.found):
+            self._fitted = len(self.found), _relation(sorted(self.found))
+        return self._fitted[1](best)
+
+
+def _relation(found: Sequence[tuple[float, float]]) -> Callable[[float], float]:
+    """From the best score by then to the score that counts: isotonic, of few with the slope 1, as beyond them."""
+    if len(found) < MANY:
+        gain = float(np.median([score - best for best, score in found])) if found else 0.0
+        return lambda best: best + gain
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression().fit(*np.array(found).T)
+    early, late = fitted.X_thresholds_, fitted.y_thresholds_
+
+    def expected(best: float) -> float:
+        return float(np.interp(best, early, late)) + best - min(max(best, early[0]), early[-1])
+
+    return expected
 
 
 class Scores(Mapping[int, float]):
@@ -60,7 +84,7 @@ class Scores(Mapping[int, float]):
 
     def __getitem__(self, number: int) -> float:
         found = self.alike[number]
-        return found.best[number] + found.gain
+        return found.expected(found.best[number])
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.alike)
@@ -101,6 +125,6 @@ class ExpectedScores:
 
 
 def _add_gain(alike: Alike, part: Seen, curves: Curves, score: float) -> None:
-    gained = score - best_seen(curves, part)
-    if np.isfinite(gained):
-        bisect.insort(alike.gains, gained)
+    best = best_seen(curves, part)
+    if np.isfinite(score - best):
+        alike.found.append((best, score))

@@ -35,7 +35,7 @@ def on(score: float, *folds: int, epochs: int = 1) -> NDArray[np.float64]:
 
 
 def halving(*past: NDArray[np.float64]) -> SuccessiveHalving:
-    return SuccessiveHalving(past, Averaging.equal(FOLDS))
+    return SuccessiveHalving(past, Averaging.equal(FOLDS), probes=0)
 
 
 @given(st.integers(1, 2000), st.integers(1, 300))
@@ -114,6 +114,28 @@ def test_compared_with_the_last(before: list[float], arriving: list[float]) -> N
     verdicts = made.judge(1, {100 + i: on(score) for i, score in enumerate(arriving)})
     fresh = halving(*map(on, before[-RECENT:])).judge(1, {100 + i: on(score) for i, score in enumerate(arriving)})
     assert verdicts == fresh
+
+
+@given(st.lists(st.floats(-10, 10), min_size=MIN_TRIALS, max_size=30), st.integers(1, 7))
+def test_probes_go_on_and_count_as_others_do(values: list[float], probes: int) -> None:
+    """One trial in so many goes on however poor it is, and the others are compared with it as if it were none."""
+    arriving = {i: on(value) for i, value in enumerate(values)}
+    plain, probed = (
+        SuccessiveHalving((), Averaging.equal(FOLDS), probes=some).judge(1, arriving) for some in (0, probes)
+    )
+    for i in arriving:
+        assert (probed[i].better, probed[i].compared) == (plain[i].better, plain[i].compared)
+        assert probed[i].goes_on == (plain[i].goes_on or i % probes == probes - 1)
+
+
+def test_a_probe_that_was_behind_is_none_of_those_that_were_given_up() -> None:
+    """Where a probe went on, others are compared with it on the folds that they have once it has them, too."""
+    made = SuccessiveHalving((), Averaging.equal(FOLDS), probes=6)
+    made.judge(1, {i: on(-float(i), 0) for i in range(6)})
+    made.complete(1, 5, on(-5.0))
+    (verdict,) = made.judge(1, {6: on(-6.0, 1)}).values()
+    gone = 6 - math.ceil(6 / REDUCTION_FACTOR) - 1
+    assert (verdict.better, verdict.compared) == (1, gone + 2)
 
 
 def test_a_single_trial_goes_on() -> None:

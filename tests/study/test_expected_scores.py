@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.path import Curves
-from regsearch.study.expected_scores import ExpectedScores, best_seen, seen
+from regsearch.study.expected_scores import MANY, ExpectedScores, best_seen, seen
 
 
 def curves(folds: int, steps: int, seed: int) -> Curves:
@@ -22,6 +24,12 @@ def up_to(whole: Curves, folds: list[int], steps: int) -> Curves:
     val = np.full((len(whole.val), steps), np.nan)
     val[folds] = whole.val[folds, :steps]
     return Curves(val, val, whole.averaging)
+
+
+def ending(begins: float, ends: float) -> Curves:
+    """Curves that stand at a score in the first step, and at another in the second."""
+    val = np.tile([begins, ends], (3, 1))
+    return Curves(val, val, Averaging.equal(3))
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, 3), min_size=1, unique=True), st.integers(1, 12))
@@ -57,6 +65,38 @@ def test_order_has_no_say(order: list[int]) -> None:
             else:
                 scores.add_given_up(number, up_to(whole, [number % 3], 2 + number % 4))
     assert found.values == usual.values
+
+
+@given(st.integers(0, 1000), st.lists(st.floats(-3, 3), min_size=2, max_size=9))
+def test_what_is_ahead_is_expected_to_end_no_worse(seed: int, early: list[float]) -> None:
+    """However trials end: of those that were given up at one place, who was ahead there is not expected behind."""
+    found, random = ExpectedScores(), np.random.default_rng(seed)
+    for _ in range(MANY + 4):
+        begins, ends = random.standard_normal(2)
+        found.add_complete(ending(begins, ends), ends)
+    for number, begins in enumerate(early):
+        found.add_given_up(number, up_to(ending(begins, 0.0), [0, 1, 2], 1))
+    expected = [found.values[number] for number in np.argsort(early, kind="stable")]
+    assert all(b >= a - 1e-9 for a, b in pairwise(expected))
+
+
+def test_where_beginnings_tell_nothing_all_are_expected_at_the_mean() -> None:
+    """Where the slow end best, those that were ahead early are not expected to end ahead."""
+    found, ends = ExpectedScores(), np.linspace(1.0, 2.0, 12)
+    for begins, score in zip(np.linspace(0.5, 0.0, 12), ends, strict=True):
+        found.add_complete(ending(begins, score), score)
+    found.add_given_up(0, up_to(ending(0.05, 0.0), [0, 1, 2], 1))
+    found.add_given_up(1, up_to(ending(0.45, 0.0), [0, 1, 2], 1))
+    assert found.values == {0: pytest.approx(ends.mean()), 1: pytest.approx(ends.mean())}
+
+
+def test_beyond_what_is_known_the_gain_stays_what_it_was() -> None:
+    """One that was further behind than any complete trial is expected further behind by as much."""
+    found = ExpectedScores()
+    for begins in np.arange(MANY):
+        found.add_complete(ending(float(begins), begins + 1.0), begins + 1.0)
+    found.add_given_up(0, up_to(ending(-5.0, 0.0), [0, 1, 2], 1))
+    assert found.values[0] == pytest.approx(-4.0)
 
 
 def test_nothing_complete_is_nothing_gained() -> None:
