@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +25,7 @@ from regsearch.study.proposals.gaussian_process import (
     standardized,
 )
 
-HYPER = Hyperparameters(np.array([0.3, 0.8, 2.0]), 1.4, 0.05, 0.2)
+HYPER = Hyperparameters(np.array([0.3, 0.8, 2.0]), 1.4, 0.05, 0.2, 0.3)
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.random((20, 3)), RANDOM.standard_normal(20)
 EXPECTED = (np.arange(20) % 3 == 0).astype(float)
@@ -33,25 +36,30 @@ def process(running: np.ndarray = X[:0]) -> GaussianProcess:
     return GaussianProcess(HYPER, X, Y, EXPECTED).beside(running)
 
 
-def sklearn(X: np.ndarray, y: np.ndarray, noises: np.ndarray) -> GaussianProcessRegressor:
-    kernel = ConstantKernel(HYPER.signal) * Matern(HYPER.scales, nu=2.5)
-    return GaussianProcessRegressor(kernel, alpha=noises, optimizer=None).fit(X, y)
+def sklearn(X: np.ndarray, y: np.ndarray, expected: np.ndarray) -> Callable[..., Any]:
+    """Predicts complete scores; that a score is an expected one is a column more, of an exponential kernel."""
+    none = 1e12  # a scale that leaves a column out
+    apart = Matern([*np.full(3, none), 1 / HYPER.apart], nu=0.5)
+    kernel = ConstantKernel(HYPER.signal) * Matern([*HYPER.scales, none], nu=2.5) * apart
+    process = GaussianProcessRegressor(kernel, alpha=HYPER.noises(expected), optimizer=None)
+    process.fit(np.column_stack([X, expected]), y)
+    return lambda rows, **options: process.predict(np.column_stack([rows, np.zeros(len(rows))]), **options)
 
 
 def test_means_are_those_of_scikit_learn() -> None:
     """Expected scores are those of scikit-learn's process with the same kernel and noises."""
-    oracle = sklearn(X, Y, HYPER.noises(EXPECTED))
-    assert process().mean(ROWS) == pytest.approx(oracle.predict(ROWS), rel=1e-9)
-    assert process().best == pytest.approx(oracle.predict(X).max())
+    oracle = sklearn(X, Y, EXPECTED)
+    assert process().mean(ROWS) == pytest.approx(oracle(ROWS), rel=1e-9)
+    assert process().best == pytest.approx(oracle(X).max())
 
 
 def test_improvements_are_integrals() -> None:
     """An expected improvement is the integral of what is gained over the density; running trials are at their means."""
     running = RANDOM.random((4, 3))
-    noises = np.concatenate([HYPER.noises(EXPECTED), HYPER.noises(np.zeros(4))])
-    oracle = sklearn(np.concatenate([X, running]), np.concatenate([Y, process().mean(running)]), noises)
+    everything = np.concatenate([X, running]), np.concatenate([Y, process().mean(running)])
+    oracle = sklearn(*everything, np.concatenate([EXPECTED, np.zeros(4)]))
     found = np.exp(process(running).improvement(ROWS))
-    for value, mean, deviation in zip(found, *oracle.predict(ROWS, return_std=True), strict=True):
+    for value, mean, deviation in zip(found, *oracle(ROWS, return_std=True), strict=True):
         gained, _ = quad(lambda s, m=mean, d=deviation: (s - process().best) * norm.pdf(s, m, d), process().best, 20)
         assert value == pytest.approx(gained, rel=1e-5)
 
@@ -75,7 +83,7 @@ def test_running_trials_are_not_proposed_again() -> None:
 def test_far_below_the_best_order_remains() -> None:
     """Improvements too small for a number still rise with the mean."""
     y = np.where(X[:, 0] > 0.5, 0.0, -60.0) + X[:, 0]
-    found = GaussianProcess(Hyperparameters(np.full(3, 0.5), 1.0, 1e-3, 0.1), X, y, np.zeros(20))
+    found = GaussianProcess(Hyperparameters(np.full(3, 0.5), 1.0, 1e-3, 0.1, 0.1), X, y, np.zeros(20))
     low = X[X[:, 0] < 0.5]
     values = found.improvement(low)
     assert np.all(np.isfinite(values))
@@ -98,6 +106,18 @@ def test_columns_without_effect_get_long_scales() -> None:
     scores = standardized(np.sin(6 * rows[:, 1]) + 0.05 * random.standard_normal(len(rows)))
     scales = fit_hyperparameters(rows, scores, np.zeros(len(rows))).scales
     assert scales[0] > 2 * scales[1]
+
+
+def test_expected_scores_that_mislead_have_little_say() -> None:
+    """Where expected scores rise as complete ones fall, what is expected of a config follows the complete ones."""
+    random = np.random.default_rng(0)
+    rows, expected = random.random((60, 2)), (np.arange(60) % 4 > 0).astype(float)
+    scores = standardized(np.where(expected == 1, -1.0, 1.0) * rows[:, 0] + 0.02 * random.standard_normal(60))
+    hyper = fit_hyperparameters(rows, scores, expected)
+    found = GaussianProcess(hyper, rows, scores, expected)
+    assert found.mean(np.array([[0.9, 0.5]])) > found.mean(np.array([[0.1, 0.5]])) + 0.5
+    agreeing = fit_hyperparameters(rows, standardized(rows[:, 0]), expected)
+    assert hyper.apart > 5 * agreeing.apart
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40))

@@ -1,8 +1,10 @@
 """A Gaussian process over configs, which knows what is complete, what was given up, and what is running.
 
 Matern 5/2 with a scale for each column (Rasmussen & Williams 2006, chapters 2 and 5), one noise for complete trials,
-and more for those that were given up, whose scores are expected ones. Scales are fitted by maximum a posteriori to at
-most `FITTED` trials, half of them the best. n trials, D columns.
+and more for those that were given up, whose scores are expected ones. How scores are expected to end and how they do
+are two functions of a config (Kennedy and O'Hagan 2000): they may differ by more than noise, as where what learns
+slowly ends best. How alike they are is fitted with the rest by maximum a posteriori, to at most `FITTED` trials, half
+of them the best. n trials, D columns.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ ENOUGH = 1e-4  # ... which ends where the logarithm of the density gains less (r
 SCALE, SCALE_SD = 0.5, 0.8  # a priori: median for one column, and deviation of the logarithm
 SIGNAL_SD, NOISE_SD = 0.5, 1.0  # deviations of the logarithms of variances a priori, whose medians are 1 and ...
 NOISE, MORE_NOISE = 0.02, 0.1
+APART, APART_SD = 0.1, 1.5  # of expected scores and others: median of minus the logarithm of their correlation, ...
 JITTER = 1e-6
 MOST = 1e6  # deviations of a score from the median: others beside it are as good as equal
 BLOCK = 128  # rows that are looked at together: what is reckoned of them stays in the cache
@@ -43,21 +46,32 @@ def standardized(scores: Array) -> Array:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Scales ``[D]``, and variances: of the signal, of the noise, and of what expected scores have on top of it."""
+    """Scales ``[D]``; variances: of the signal, of the noise, and of what expected scores have on top of it.
+
+    Attributes
+    ----------
+    apart
+        Minus the logarithm of the correlation of expected scores with others.
+    """
 
     scales: Array
     signal: float
     noise: float
     more_noise: float
+    apart: float
 
     @classmethod
     def of(cls, logs: Array) -> Hyperparameters:
-        """From logarithms ``[D + 3]``."""
-        return cls(np.exp(logs[:-3]), *np.exp(logs[-3:]).tolist())
+        """From logarithms ``[D + 4]``."""
+        return cls(np.exp(logs[:-4]), *np.exp(logs[-4:]).tolist())
 
     def noises(self, expected: Array) -> Array:
         """``[n]`` variances of scores, of which some are expected ones (1, not 0)."""
         return np.asarray(self.noise + JITTER + self.more_noise * expected)
+
+    def alike(self, one: Array, other: Array) -> Array:
+        """``[m, n]`` correlations of scores at one config, of which some are expected ones (1, not 0)."""
+        return np.asarray(np.exp(-self.apart * np.abs(one[:, None] - other)))
 
 
 def _matern(squared: Array) -> tuple[Array, Array]:
@@ -97,20 +111,22 @@ class Posterior:
         n, columns = X.shape
         apart = ((X[:, None] - X[None]) ** 2).reshape(n * n, columns).T.copy()
         scales = np.full(columns, np.log(SCALE * np.sqrt(columns)))
-        middle = np.concatenate([scales, np.log([1.0, NOISE, MORE_NOISE])])
-        sd = np.concatenate([np.full(columns, SCALE_SD), [SIGNAL_SD, NOISE_SD, NOISE_SD]])
+        middle = np.concatenate([scales, np.log([1.0, NOISE, MORE_NOISE, APART])])
+        sd = np.concatenate([np.full(columns, SCALE_SD), [SIGNAL_SD, NOISE_SD, NOISE_SD, APART_SD]])
         return cls(apart, y, expected, middle, sd)
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
         hyper, n = Hyperparameters.of(logs), len(self.y)
         weights = hyper.scales**-2
-        kernel, slope = _matern((weights @ self.apart).reshape(n, n))
+        alike = hyper.alike(self.expected, self.expected)
+        kernel, slope = (one * alike for one in _matern((weights @ self.apart).reshape(n, n)))
         factor = _inverse_factor(hyper.signal * kernel + np.diag(hyper.noises(self.expected)))
         inverse = factor.T @ factor
         alpha, away = inverse @ self.y, (logs - self.middle) / self.sd
         change = 0.5 * (inverse - np.outer(alpha, alpha))  # by the covariance
         by_variance = [hyper.signal * np.sum(change * kernel), hyper.noise * np.trace(change)]
         by_variance.append(hyper.more_noise * float(np.diag(change) @ self.expected))
+        by_variance.append(hyper.signal * float(np.sum(change * kernel * np.log(alike))))
         gradient = np.concatenate([hyper.signal * weights * (self.apart @ (change * slope).ravel()), by_variance])
         loss = 0.5 * float(self.y @ alpha + away @ away) - float(np.log(np.diag(factor)).sum())
         return loss, gradient + away / self.sd
@@ -145,8 +161,8 @@ class GaussianProcess:
     """
 
     def __init__(self, hyper: Hyperparameters, X: Array, y: Array, expected: Array) -> None:
-        self.hyper, self.X, self.y = hyper, X, y
-        self._factor = _inverse_factor(self._kernel(X) + np.diag(hyper.noises(expected)))
+        self.hyper, self.X, self.y, self.expected = hyper, X, y, expected
+        self._factor = _inverse_factor(self._kernel(X, expected) + np.diag(hyper.noises(expected)))
         self._alpha = self._factor.T @ (self._factor @ y)
         self.best = float(self.mean(X).max())
 
@@ -156,20 +172,22 @@ class GaussianProcess:
             return self
         found = copy.copy(self)
         across = self._kernel(running) @ self._factor.T
-        found.X, found.y = running, self.mean(running)
-        own = found._kernel(running) + np.diag(self.hyper.noises(np.zeros(len(running))))
+        found.X, found.y, found.expected = running, self.mean(running), np.zeros(len(running))
+        own = found._kernel(running) + np.diag(self.hyper.noises(found.expected))
         corner = _inverse_factor(own - across @ across.T)
         none = np.zeros((len(self.X), len(running)))
         found._factor = np.block([[self._factor, none], [-corner @ across @ self._factor, corner]])
         found.X, found.y = np.concatenate([self.X, running]), np.concatenate([self.y, found.y])
+        found.expected = np.concatenate([self.expected, found.expected])
         found._alpha = found._factor.T @ (found._factor @ found.y)
         return found
 
-    def _kernel(self, rows: Array) -> Array:
-        """``[m, n]``: rows against the trials."""
+    def _kernel(self, rows: Array, expected: Array | None = None) -> Array:
+        """``[m, n]``: scores of rows, none of them expected ones by default, against those of the trials."""
         one, other = rows / self.hyper.scales, self.X / self.hyper.scales
         squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-        return np.asarray(self.hyper.signal * _matern(np.maximum(squared, 0.0))[0])
+        alike = self.hyper.alike(np.zeros(len(rows)) if expected is None else expected, self.expected)
+        return np.asarray(self.hyper.signal * alike * _matern(np.maximum(squared, 0.0))[0])
 
     def mean(self, rows: Array) -> Array:
         """``[m]`` expected scores of rows ``[m, D]``."""
