@@ -71,7 +71,7 @@ def _relation(found: Sequence[tuple[float, float]]) -> Callable[[float], float]:
     early, late = fitted.X_thresholds_, fitted.y_thresholds_
 
     def expected(best: float) -> float:
-        return float(np.interp(best, early, late)) + best - min(max(best, early[0]), early[-1])
+        return float(np.interp(best, early, late) + best - min(max(best, early[0]), early[-1]))
 
     return expected
 

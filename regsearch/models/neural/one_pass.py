@@ -41,7 +41,8 @@ def prepare(precision: str) -> None:
     if not _has_numba():
         return
     rows = torch.zeros(1, 2, dtype=getattr(torch, precision))
-    adam_step(*[rows.clone() for _ in range(5)], (rows[:, 0], rows[:, 0] + 1, rows[:, 0]), (0.9, 0.999))
+    theta, first, second, gradient, rate = (rows.clone() for _ in range(5))
+    adam_step(theta, first, second, gradient, rate, (rows[:, 0], rows[:, 0] + 1, rows[:, 0]), (0.9, 0.999))
     shrink(rows, rows.clone(), rows[:, 0], rows[:, 0])
     rectify(rows, rows.clone())
     rectify_back(rows, rows.clone(), rows.clone())
@@ -66,8 +67,11 @@ def adam_step(
 
     number = theta.numpy().dtype.type
     shares = (number(1 - betas[0]), number(betas[1]), number(1 - betas[1]))
-    flat = [argument for rows in (theta, first, second, gradient, rate) for argument in _memory(rows)]
-    adam(*flat, *(factor.numpy() for factor in factors), *shares, theta.shape[1])
+    scale, floor, factor = (one.numpy() for one in factors)
+    adam(
+        *_memory(theta), *_memory(first), *_memory(second), *_memory(gradient), *_memory(rate), scale, floor, factor,
+        *shares, theta.shape[1],
+    )  # fmt: skip
 
 
 def shrink(rows: torch.Tensor, rate: torch.Tensor, l1: torch.Tensor, l2: torch.Tensor) -> None:

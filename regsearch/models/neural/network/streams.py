@@ -43,6 +43,10 @@ class RandomStream:
         made: torch.Tensor = torch.empty(shape, **self.options)  # type: ignore[call-overload]
         return made.uniform_(MIN_UNIFORM, 1, generator=self.generator)
 
+    def uniform_by_rows(self, *shape: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """All rows, and the uniform numbers ``[1, *shape]`` of each."""
+        yield slice(None), self.uniform(1, *shape)
+
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal."""
         import torch
