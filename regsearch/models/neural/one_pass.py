@@ -78,7 +78,8 @@ def shrink(rows: torch.Tensor, rate: torch.Tensor, l1: torch.Tensor, l2: torch.T
     """The proximal map of an elastic net ``[R]`` on rows ``[R, P]`` in place, in a metric ``[R, P]``."""
     from regsearch.models.neural.pass_kernels import shrunk
 
-    shrunk(*_memory(rows), *_memory(rate), l1.numpy(), l2.numpy(), rows.shape[1])
+    along = rate if rate.stride(1) == 1 else rate.contiguous()  # one rate for all of a row lies in one place
+    shrunk(*_memory(rows), *_memory(along), l1.numpy(), l2.numpy(), rows.shape[1])
 
 
 def rectify(h: torch.Tensor, factor: torch.Tensor) -> None:
