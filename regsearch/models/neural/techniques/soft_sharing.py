@@ -33,11 +33,11 @@ class SoftSharing(TaskSharing):
     lambda_: Any = tunable(Between(0.0, 1e6), Float(1e-3, 10.0, log=True), off=0.0)
 
     def numbers(self, info: ProblemInfo) -> Numbers:
-        return {"lambda_": number(self.lambda_), "tasks": info.targets}
+        return {"lambda_": number(self.lambda_), "tasks": tuple(range(info.targets))}
 
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
-        kernels, tasks = v.part.params[:-1], round(float(v.tasks[0]))
+        kernels, tasks = v.part.params[:-1], v.tasks.shape[1]
         for kernel in kernels:
             w, moved = (kernel.view(one).view(len(theta), tasks, -1) for one in (theta, rate))
             pull = moved * v.lambda_.view(-1, *[1] * (moved.dim() - 1))
