@@ -78,7 +78,9 @@ def test_soft_sharing_is_the_proximal_map_of_its_penalty() -> None:
     w = np.random.default_rng(0).normal(size=(2, 3, 4))
     layers = Layout([("linear1.weight", (3, 4), "kernel"), ("out.weight", (3, 1), "kernel")])
     theta = torch.from_numpy(np.c_[w.reshape(2, 12), np.ones((2, 3))])
-    v = Columns(lambda_=torch.tensor([0.0, 2.0]).double(), tasks=torch.arange(3.0).expand(2, 3), part=Part(layers.params))
+    v = Columns(
+        lambda_=torch.tensor([0.0, 2.0]).double(), tasks=torch.arange(3.0).expand(2, 3), part=Part(layers.params)
+    )
     t.SoftSharing.on_stepped(v, theta, torch.full((2, 15), 0.3, dtype=torch.float64))
     np.testing.assert_array_equal(theta[0, :12].numpy(), w[0].ravel())
     assert (theta[:, 12:] == 1).all()
