@@ -99,6 +99,17 @@ def test_the_gradient_is_that_of_the_density(seed: int) -> None:
     assert off < 1e-4 * np.linalg.norm(posterior(logs)[1])
 
 
+def test_scores_that_have_nothing_in_common_are_no_error() -> None:
+    """Where expected scores and others are so far apart that their correlation is no number above 0, all is finite."""
+    posterior = Posterior.of(X, Y, EXPECTED)
+    logs = posterior.middle.copy()
+    logs[-1] = 8.0
+    with np.errstate(all="raise", under="ignore"):
+        loss, gradient = posterior(logs)
+    assert np.isfinite(loss)
+    assert np.isfinite(gradient).all()
+
+
 def test_columns_without_effect_get_long_scales() -> None:
     """Of two columns, the one that scores depend on has the shorter scale, also where only some trials are fitted."""
     random = np.random.default_rng(1)
