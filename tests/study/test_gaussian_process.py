@@ -17,6 +17,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from regsearch.study.proposals.gaussian_process import (
     BLOCK,
+    FARTHEST,
     FITTED,
     GaussianProcess,
     Hyperparameters,
@@ -108,6 +109,20 @@ def test_scores_that_have_nothing_in_common_are_no_error() -> None:
         loss, gradient = posterior(logs)
     assert np.isfinite(loss)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("seed", [263, *range(5)])
+def test_hyperparameters_stay_where_they_are_believed_to_be(seed: int) -> None:
+    """Where complete trials are all alike and expected scores are not, no step of the fit goes past all numbers."""
+    random = np.random.default_rng(seed)
+    count, columns = int(random.integers(8, 64)), int(random.integers(1, 12))
+    rows = random.random((count, columns))
+    expected = (random.random(count) < random.random()).astype(float)
+    scores = standardized(np.where(expected == 1, rows[:, 0] + 3, 0.0))
+    posterior = Posterior.of(rows, scores, expected)
+    hyper = fit_hyperparameters(rows, scores, expected)
+    logs = np.log([*hyper.scales, hyper.signal, hyper.noise, hyper.more_noise, hyper.apart])
+    assert np.abs((logs - posterior.middle) / posterior.sd).max() <= FARTHEST + 1e-9
 
 
 def test_columns_without_effect_get_long_scales() -> None:

@@ -25,6 +25,7 @@ SCALE, SCALE_SD = 0.5, 0.8  # a priori: median for one column, and deviation of 
 SIGNAL_SD, NOISE_SD = 0.5, 1.0  # deviations of the logarithms of variances a priori, whose medians are 1 and ...
 NOISE, MORE_NOISE = 0.02, 0.1
 APART, APART_SD = 0.1, 1.5  # of expected scores and others: median of minus the logarithm of their correlation, ...
+FARTHEST = 6.0  # deviations from the median a priori, that a logarithm may be
 JITTER = 1e-6
 MOST = 1e6  # deviations of a score from the median: others beside it are as good as equal
 BLOCK = 128  # rows that are looked at together: what is reckoned of them stays in the cache
@@ -140,7 +141,9 @@ def fit_hyperparameters(X: Array, y: Array, expected: Array) -> Hyperparameters:
     kept = spread(y, FITTED)
     posterior = Posterior.of(X[kept], y[kept], expected[kept])
     options = {"maxiter": STEPS, "ftol": ENOUGH}
-    found: Any = minimize(posterior, posterior.middle, jac=True, method="L-BFGS-B", options=options)
+    away = FARTHEST * posterior.sd
+    bounds = np.column_stack([posterior.middle - away, posterior.middle + away])  # a step too far is past all numbers
+    found: Any = minimize(posterior, posterior.middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return Hyperparameters.of(found.x)
 
 
