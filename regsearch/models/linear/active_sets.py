@@ -102,9 +102,9 @@ class ActiveSets:
 
     def _descent(self, k: int, some: Rows, near: PathPoint) -> Descent:
         """What its own columns explain of a fold."""
-        l1, aim = self.l1[k, some], self.source.aim(k)
-        if aim is not None and len(some) > WIDE * len(aim):
-            return RowDescent(self.source.columns(k, some, self.scale), aim, l1, self.l2)
+        l1, rows = self.l1[k, some], self.source.rows(k)
+        if rows is not None and len(some) > WIDE * len(rows.aim):
+            return RowDescent(rows.columns(some, self.scale), rows.aim, l1, self.l2)
         of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
         gram, zero = self.grams[k].of(some), PathPoint(np.inf, np.zeros(len(some)), self.moment[k, some])
         at = PathPoint(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
@@ -163,10 +163,11 @@ class Gram:
     def _joining(self, old: Rows, new: Rows) -> tuple[Array, Array]:
         """Products of columns that join with those known ``[new, old]``, and with each other."""
         known, count = len(old), len(old) + len(new)
-        if count > self.most or self.source.aim(self.k) is None:
+        rows = self.source.rows(self.k)
+        if count > self.most or rows is None:
             self._columns = self._columns[:0]
             return self._cross(new, old), self._cross(new, new)
-        joining = self.source.columns(self.k, new, self.scale).astype(self._products.dtype)
+        joining = rows.columns(new, self.scale).astype(self._products.dtype)
         self._columns = _with_room(self._columns, known, count, width=joining.shape[1])
         self._columns[known:count] = joining
         return joining @ self._columns[:known].T, joining @ joining.T

@@ -75,6 +75,36 @@ class Blends:
         return np.asarray(np.diagonal(self.shares[:, :, 1:], axis1=1, axis2=2) == 1.0)
 
 
+@dataclass(frozen=True)
+class FoldRows:
+    """The training rows of one fold, each times the root of its weight; `null` has the null model's residuals."""
+
+    design: Design
+    k: int
+    null: Array
+
+    @property
+    def aim(self) -> Array:
+        """The target ``[rows]``, about its mean."""
+        return np.asarray(self.null[self._train] * self._roots)
+
+    def columns(self, some: Rows, scale: str) -> Array:
+        """Columns ``[e, rows]``, about their means and scaled."""
+        columns = self.design.fold(self.k).T[some[:, None], self._train]
+        columns -= self.design.means[self.k, some, None]
+        columns *= self.design.inverse_scales(scale)[self.k, some, None]
+        columns *= self._roots
+        return np.asarray(columns)
+
+    @property
+    def _train(self) -> Rows:
+        return self.design.train[self.k]
+
+    @property
+    def _roots(self) -> Array:
+        return np.asarray(np.sqrt(self.design.fold_weights[self.k, self._train]))
+
+
 class Source(Protocol):
     """The inner products of a squared-error problem, fold by fold."""
 
@@ -95,12 +125,8 @@ class Source(Protocol):
         """``[left, right]``: the block of X'WX of one fold for two sets of columns."""
         ...
 
-    def columns(self, k: int, some: Rows, scale: str) -> Array:
-        """Columns ``[e, rows]`` of one fold's training rows times the root of their weights."""
-        ...
-
-    def aim(self, k: int) -> Array | None:
-        """The target ``[rows]`` alike; `None` where products of columns are always the better choice."""
+    def rows(self, k: int) -> FoldRows | None:
+        """The training rows of one fold; `None` where products of columns are always the better choice."""
         ...
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
@@ -189,10 +215,7 @@ class FromMoments:
         gram: Array = self.gram(scale)[k]
         return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
 
-    def columns(self, k: int, some: Rows, scale: str) -> Array:
-        raise NotImplementedError("Moments do not know the rows.")
-
-    def aim(self, k: int) -> None:
+    def rows(self, k: int) -> None:
         return None
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
@@ -268,17 +291,8 @@ class FromRows:
             square.add(part.T)
         return square.whole()
 
-    def columns(self, k: int, some: Rows, scale: str) -> Array:
-        rows = self._design.train[k]
-        columns = self._design.fold(k).T[some[:, None], rows]
-        columns -= self.centers[k, some, None]
-        columns *= self._design.inverse_scales(scale)[k, some, None]
-        columns *= np.sqrt(self._design.fold_weights[k, rows])
-        return np.asarray(columns)
-
-    def aim(self, k: int) -> Array | None:
-        rows = self._design.train[k]
-        return None if self._design.sparse else self._null[k, rows] * np.sqrt(self._design.fold_weights[k, rows])
+    def rows(self, k: int) -> FoldRows | None:
+        return None if self._design.sparse else FoldRows(self._design, k, self._null[k])
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own

@@ -119,8 +119,7 @@ class Posterior:
     def __call__(self, logs: Array) -> tuple[float, Array]:
         hyper, n = Hyperparameters.of(logs), len(self.y)
         weights = hyper.scales**-2
-        apart = hyper.apart * np.abs(self.expected[:, None] - self.expected)
-        alike = np.exp(-apart)
+        alike, unlike = hyper.alike(self.expected, self.expected), self.expected[:, None] != self.expected
         kernel, slope = (one * alike for one in _matern((weights @ self.apart).reshape(n, n)))
         factor = _inverse_factor(hyper.signal * kernel + np.diag(hyper.noises(self.expected)))
         inverse = factor.T @ factor
@@ -128,7 +127,7 @@ class Posterior:
         change = 0.5 * (inverse - np.outer(alpha, alpha))  # by the covariance
         by_variance = [hyper.signal * np.sum(change * kernel), hyper.noise * np.trace(change)]
         by_variance.append(hyper.more_noise * float(np.diag(change) @ self.expected))
-        by_variance.append(-hyper.signal * float(np.sum(change * kernel * apart)))
+        by_variance.append(-hyper.signal * hyper.apart * float(np.sum(change * kernel * unlike)))
         gradient = np.concatenate([hyper.signal * weights * (self.apart @ (change * slope).ravel()), by_variance])
         loss = 0.5 * float(self.y @ alpha + away @ away) - float(np.log(np.diag(factor)).sum())
         return loss, gradient + away / self.sd
