@@ -311,7 +311,7 @@ def search_rows(
     """Whole searches of a net with every technique against a script; see `searches.py`."""
     warm_up()
     problem = Problem(name, data, lambda most: everything(module, t.EarlyStopping(max_epochs=most), **more), folds)
-    yield from rows(problem, Sizes(1, 3, 6, 6) if quick() else Sizes(), apart)
+    yield from rows(problem, Sizes(1, 3, 6, 1, 6) if quick() else Sizes(), apart)
 
 
 def search_digits() -> Iterator[Row]:

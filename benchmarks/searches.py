@@ -8,8 +8,9 @@ loop for some epochs; its seconds per epoch, times the epochs that patience left
 sampler and storage cost nothing. What its trials came to does not depend on the machine, and is kept in
 `build/searches`; every time is measured anew.
 
-Ours is a study with everything that belongs to it but MLflow, on all cores, of 300 trials, and of 600 where these have
-not reached the script's best: that takes a fraction of the script's time. It has *arrived* at the script's best loss
+Ours is a study with everything that belongs to it but MLflow, on all cores, in runs of 150 trials, each of which goes on
+with the one before, until it has reached the script's best and a minute is over, or after four of them: that takes a
+fraction of the script's time. It has *arrived* at the script's best loss
 when its own is no larger, and *within an error* of it when the mean of its folds' losses less those of the script's
 best trial is at most the standard error of that mean. A search that does not arrive takes for ever: a median over seeds
 that says so is infinite.
@@ -41,7 +42,7 @@ from regsearch.models.neural.training.stack import Stack
 from regsearch.space.sampling import fill, sample
 
 MEASURED = 3  # trials of the script that are run as the script runs them, ...
-MEASURED_EPOCHS = 20  # ... for so many epochs at most: each takes as long as the others
+MEASURED_EPOCHS = 10  # ... for so many epochs at most: each takes as long as the others
 AT_SECONDS = (30, 60)
 WITHIN, BEST = 1 / 20, 1 / 10  # bars of both ratios
 
@@ -52,7 +53,8 @@ class Sizes:
 
     seeds: int = 10
     script: int = 60
-    trials: int = 300
+    trials: int = 150  # of a run
+    runs: int = 4
     horizon: int = 100  # most epochs of a trial
 
 
@@ -103,9 +105,12 @@ def within_error(lost: NDArray[np.float64]) -> bool:
 
 def search(
     X: Any, y: Any, net: Net, seed: int, trials: int, loss: float = -np.inf, most: int = 1, folds: int = 5,
-    **options: Any,
+    least: float = 0.0, **options: Any,
 ) -> Run:  # fmt: skip
-    """A search with everything that belongs to it but MLflow; it goes on up to `most` times until it reaches a loss."""
+    """A search with everything that belongs to it but MLflow.
+
+    It runs up to `most` times, until it has reached a loss and at least so many seconds are over.
+    """
     cv = list(StratifiedKFold(folds, shuffle=True, random_state=0).split(np.zeros(len(y)), y))
     started = time.time()
     with tempfile.TemporaryDirectory() as root:
@@ -118,7 +123,7 @@ def search(
             best: list[NDArray[np.float64]] = []
             for losses in own:
                 best.append(losses if not best or losses.mean() < best[-1].mean() else best[-1])
-            if best and best[-1].mean() <= loss:
+            if best and best[-1].mean() <= loss and total >= least:
                 break
     ends = [trial.end_ms / 1000 - started for trial in done]
     return Run(ends, [float(losses.mean()) for losses in best], total, best)
@@ -215,7 +220,8 @@ def compare(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes,
     X, y = problem.data()
     goal = min(proposed, key=lambda one: one.loss)
     net = problem.net(sizes.horizon)
-    ours: Run = apart(search, X, y, net, seed, sizes.trials, goal.loss, most=2, folds=problem.folds)
+    limits = {"most": sizes.runs, "least": max(AT_SECONDS), "folds": problem.folds}
+    ours: Run = apart(search, X, y, net, seed, sizes.trials, goal.loss, **limits)
     by_then = [float(told[ends <= s].min(initial=np.inf)) for s in AT_SECONDS]
     losses = tuple(
         ours.at(s) / other if np.isfinite(other) else 0.0 for s, other in zip(AT_SECONDS, by_then, strict=True)
