@@ -8,12 +8,11 @@ loop for some epochs; its seconds per epoch, times the epochs that patience left
 sampler and storage cost nothing. What its trials came to does not depend on the machine, and is kept in
 `build/searches`; every time is measured anew.
 
-Ours is a study with everything that belongs to it but MLflow, on all cores, in runs of 150 trials, each of which goes on
-with the one before, until it has reached the script's best and a minute is over, or after four of them: that takes a
-fraction of the script's time. It has *arrived* at the script's best loss
-when its own is no larger, and *within an error* of it when the mean of its folds' losses less those of the script's
-best trial is at most the standard error of that mean. A search that does not arrive takes for ever: a median over seeds
-that says so is infinite.
+Ours is a study with everything that belongs to it but MLflow, on all cores, in runs of 150 trials, each of which goes
+on with the one before, until it has reached the script's best and a minute is over, or after four of them: that takes a
+fraction of the script's time. It has *arrived* at the script's best loss when its own is no larger, and *within an
+error* of it when the mean of its folds' losses less those of the script's best trial is at most the standard error of
+that mean. A search that does not arrive takes for ever: a median over seeds that says so is infinite.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from neural import SEED, digits, setup_of, space
+from neural import SEED, digits, setup_of, space, synthetic
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from regsearch import CNN, MLP, Choice, Float, Net
@@ -143,6 +143,7 @@ SETS: Mapping[str, RecordedSet] = {
                     configs=96),
         RecordedSet("cancer", lambda: load_breast_cancer(return_X_y=True), _every_technique,
                     "breast cancer, 2x64, every technique on"),
+        RecordedSet("made", synthetic, _every_technique, "5000 made rows of 20 columns, 2x64, every technique on"),
         RecordedSet("noisy", _noisy_digits, _noisy_net,
                     "300 digits, a quarter of the labels random, choices of techniques", configs=200),
         RecordedSet("diabetes", lambda: load_diabetes(return_X_y=True), _regression_net,

@@ -115,7 +115,8 @@ class Replay:
             if not self.live:
                 return self
             self._advance()
-            gone = [*self._given_up(), *self._ended()]
+            given_up = self._given_up()
+            gone = [*given_up, *self._ended(given_up)]
             self.live = [one for one in self.live if one not in gone]
 
     def reach(self, score: float) -> float:
@@ -153,6 +154,8 @@ class Replay:
                     self.now += (len(one.curves) - 1) * one.epoch
                     one.lone = False
                     self.halving.complete(rung, number, one.seen().val)
+                if verdicts[number].goes_on:
+                    self.expected.add_seen(number, one.seen())
         for one in out:
             self._tell_pruned(one)
         return out
@@ -163,17 +166,18 @@ class Replay:
         seen = one.seen()
         one.asked.report(float(seen.mean().max()), step=one.epoch)
         self.study.tell(one.asked, state=TrialState.PRUNED)
-        self.expected.add_given_up(one.asked.number, seen)
+        self.expected.add_seen(one.asked.number, seen)
 
-    def _ended(self) -> list[Live]:
-        """Those whose patience or epochs ran out."""
-        ended = [one for one in self.live if one.epoch >= one.length and one.asked.number not in self.expected.values]
+    def _ended(self, given_up: list[Live]) -> list[Live]:
+        """Those whose patience or epochs ran out, and that were not given up."""
+        gone = {one.asked.number for one in given_up}
+        ended = [one for one in self.live if one.epoch >= one.length and one.asked.number not in gone]
         for one in ended:
             one.epoch, one.lone = one.length, False
             seen = one.seen()
             score = float(seen.mean().max())
             self.study.tell(one.asked, score)
-            self.expected.add_complete(seen, score)
+            self.expected.add_complete(one.asked.number, seen, score)
             self.spent.append(self.now)
             self.scores.append(score)
         return ended

@@ -20,7 +20,7 @@ from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
 from regsearch.models.out_of_fold import PathDecisions
-from regsearch.models.path import Point, Trajectory
+from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.fields import public_name
 from regsearch.space.sampling import fill
@@ -199,6 +199,8 @@ class Setup:
         Of the search so far, which keeps it: what is given up must not depend on when a search was resumed.
     notice
         Told, in a few words, what is being done between two outcomes.
+    on_way
+        Told what the deciding metric of a candidate was so far where it has passed a rung.
     fold_weights
         Whether folds count alike in means, or by the weight of the rows that validate.
     deadline
@@ -215,6 +217,7 @@ class Setup:
     prune: bool = False
     history: SearchHistory = field(default_factory=FixedHistory)
     notice: Callable[[str], None] = lambda text: None
+    on_way: Callable[[Candidate, Curves], None] = lambda candidate, curves: None
     fold_weights: FoldWeights = "equal"
     deadline: Deadline = NO_DEADLINE
     cores: int | None = None

@@ -104,7 +104,7 @@ class WorkersBackend:
         known = {family: FixedHistory(history.best_folds, history.curves) for family, history in histories.items()}
         alone = replace(
             setup, problem=replace(setup.problem, test=None), history=FixedHistory(), deadline=NO_DEADLINE,
-            notice=Setup.notice,
+            notice=Setup.notice, on_way=Setup.on_way,
         )  # fmt: skip
         return Job(self.space, alone, known, self.deadline.trial_s, os.path.dirname(self.script))
 

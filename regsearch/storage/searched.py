@@ -2,7 +2,8 @@
 
 What was never sampled is out of sight: a sampler that samples parameters together does so for those that all complete
 trials have, and a reference has none. What was given up is complete there, with the score that it is expected to have
-had: as a pruned trial it would be worse than all others to some samplers, and unknown to the rest.
+had: as a pruned trial it would be worse than all others to some samplers, and unknown to the rest. So is what is on its
+way, once it has shown something: samplers need not wait for its end.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class SearchedTrials:
     study_id
         Of the study, as the storage numbers it.
     expected
-        What pruned trials would have scored, by number; one that is not in it has its last score.
+        What pruned trials would have scored, and running ones will, by number; a pruned one that is not in it has its
+        last score.
     """
 
     def __init__(self, storage: Any, study_id: int, expected: Mapping[int, float]) -> None:
@@ -51,14 +53,16 @@ class SearchedTrials:
         if states == (TrialState.WAITING,):
             return sorted(map(self._all.get_trial, sorted(self._queue(study_id))), key=_turn)
         completes = states is not None and TrialState.COMPLETE in states
-        wanted = (*states, TrialState.PRUNED) if completes and TrialState.PRUNED not in states else states
+        wanted = (*{*states, TrialState.PRUNED, TrialState.RUNNING},) if completes else states
         found = self._all.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
         telling = self._telling
         told = [frozen for frozen in found if frozen.number in telling or self._tells(frozen)]
         told = [own for own in map(self._as_own, told) if own is not None]
-        if states is not None and not completes:
-            return told
-        return [self._complete(one) if one.state == TrialState.PRUNED else one for one in told]
+        if states is None or completes:
+            told = [self._complete(one) if self._is_expected(one) else one for one in told]
+        elif TrialState.RUNNING in states:
+            told = [one for one in told if one.number not in self.expected]
+        return told if states is None else [one for one in told if one.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         return own_trial(self._all.get_trial(trial_id))
@@ -105,15 +109,19 @@ class SearchedTrials:
             self._telling.add(frozen.number)
         return tells
 
-    def _complete(self, pruned: FrozenTrial) -> FrozenTrial:
-        """A pruned trial as complete with the score that it is expected to have had."""
+    def _is_expected(self, frozen: FrozenTrial) -> bool:
+        return frozen.state.name == "PRUNED" or (frozen.state.name == "RUNNING" and frozen.number in self.expected)
+
+    def _complete(self, frozen: FrozenTrial) -> FrozenTrial:
+        """A trial as complete with the score that it is expected to have: as no other, it has an intermediate one."""
         from optuna.trial import TrialState
 
-        number, known = pruned.number, self._completed.get(pruned.number)
-        score = self.expected.get(number, pruned.value)
+        number, known = frozen.number, self._completed.get(frozen.number)
+        score = self.expected.get(number, frozen.value)
         if known is None or known.value != score:
-            known = copy.copy(pruned)
+            known = copy.copy(frozen)
             known.state, known.value = TrialState.COMPLETE, score
+            known.intermediate_values = frozen.intermediate_values or {0: self.expected[number]}
             self._completed[number] = known
         return known
 

@@ -1,4 +1,4 @@
-"""What trials that were given up would have scored, had they gone on.
+"""What trials would score at their end: those that were given up, had they gone on, and those that are on their way.
 
 A trial was seen on some folds up to some step of its path, and had a best mean score there. Complete trials had one on
 these folds up to that step, too, and reached the score that counts. Of few of them, the trial would have gained the
@@ -39,12 +39,12 @@ def best_seen(curves: Curves, part: Seen) -> float:
 
 @dataclass
 class Alike:
-    """Trials that were given up where as much was known of them, and complete ones that were there.
+    """Trials that are not complete of which as much is known, and complete ones that were there.
 
     Attributes
     ----------
     best
-        By number, the best score so far of the trials that were given up.
+        By number, the best score so far of the trials that are not complete.
     found
         Of complete ones, the best score by then, and the score that counts.
     """
@@ -80,7 +80,7 @@ class Scores(Mapping[int, float]):
     """Expected scores by number: each is reckoned when it is asked for, as one complete trial moves them all."""
 
     def __init__(self) -> None:
-        self.alike: dict[int, Alike] = {}  # by the number of a trial that was given up
+        self.alike: dict[int, Alike] = {}  # by the number of a trial that is not complete
 
     def __getitem__(self, number: int) -> float:
         found = self.alike[number]
@@ -95,7 +95,7 @@ class Scores(Mapping[int, float]):
 
 @dataclass
 class ExpectedScores:
-    """Of trials that were given up, as complete ones come in.
+    """Of trials that are not complete, as complete ones come in.
 
     Attributes
     ----------
@@ -107,14 +107,16 @@ class ExpectedScores:
     _complete: list[tuple[Curves, float]] = field(default_factory=list)
     _parts: dict[Seen, Alike] = field(default_factory=dict)
 
-    def add_complete(self, curves: Curves, score: float) -> None:
+    def add_complete(self, number: int, curves: Curves, score: float) -> None:
         """Take note of a complete trial and the score that counts."""
+        self._forget(number)
         self._complete.append((replace(curves, train=curves.val), score))  # the other half is never asked for
         for part, alike in self._parts.items():
             _add_gain(alike, part, curves, score)
 
-    def add_given_up(self, number: int, curves: Curves) -> None:
-        """Take note of a trial that was given up."""
+    def add_seen(self, number: int, curves: Curves) -> None:
+        """Take note of what is known of a trial that was given up, or that is on its way: from now on, this counts."""
+        self._forget(number)
         part = seen(curves)
         if part not in self._parts:
             self._parts[part] = Alike()
@@ -122,6 +124,11 @@ class ExpectedScores:
                 _add_gain(self._parts[part], part, complete, score)
         self._parts[part].best[number] = best_seen(curves, part)
         self.values.alike[number] = self._parts[part]
+
+    def _forget(self, number: int) -> None:
+        alike = self.values.alike.pop(number, None)
+        if alike is not None:
+            del alike.best[number]
 
 
 def _add_gain(alike: Alike, part: Seen, curves: Curves, score: float) -> None:

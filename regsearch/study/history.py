@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regsearch._types import Array
-from regsearch.models.base import REFERENCE
+from regsearch.models.base import REFERENCE, Candidate
+from regsearch.models.path import Curves
 from regsearch.results.ranking import is_better
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
@@ -40,6 +41,7 @@ class History:
         self._expected: dict[str, ExpectedScores] = {}  # by family: paths of two are not alike
         self._scores = Scores()
         self._unread: list[Trial] = []  # complete and pruned ones whose curves `expected` has not read
+        self._on_way: dict[int, tuple[str, Curves]] = {}  # by number: the family of a running one, and curves unread
         self._given_up = False  # whether any was pruned
         self._tried: set[str] = set()  # keys of the space's configs that have had a trial
         self._failures: list[Trial] = []
@@ -50,6 +52,7 @@ class History:
     def add(self, trial: Trial) -> None:
         """Take note of a finished trial, whose curves are stored."""
         self.trials.append(trial)
+        self._on_way.pop(trial.number, None)
         if trial.state == "failed":
             self._failures.append(trial)
         elif trial.role != REFERENCE:
@@ -105,19 +108,31 @@ class History:
 
     # --- how it goes -------------------------------------------------------------------------------------------
 
+    def note_on_way(self, candidate: Candidate, curves: Curves) -> None:
+        """Take note of what a candidate in training has shown."""
+        self._on_way[candidate.number] = candidate.family, curves
+
     @property
     def expected(self) -> Mapping[int, float]:
-        """What pruned trials would have scored, had they gone on, by number; none is where none was pruned."""
+        """What pruned trials would have scored, had they gone on, and what those on their way will, by number.
+
+        There are none before any was pruned.
+        """
         if self._given_up:
             for trial in self._unread:
-                curves = self.store.curves(trial.number, self.metric)
-                expected = self._expected.setdefault(trial.family, ExpectedScores(self._scores))
+                curves, scores = self.store.curves(trial.number, self.metric), self._scores_of(trial.family)
                 if trial.state == "complete":
-                    expected.add_complete(curves, trial.point.val)
+                    scores.add_complete(trial.number, curves, trial.point.val)
                 else:
-                    expected.add_given_up(trial.number, curves)
+                    scores.add_seen(trial.number, curves)
+            for number, (family, curves) in self._on_way.items():
+                self._scores_of(family).add_seen(number, curves)
             self._unread.clear()
+            self._on_way.clear()
         return self._scores
+
+    def _scores_of(self, family: str) -> ExpectedScores:
+        return self._expected.setdefault(family, ExpectedScores(self._scores))
 
     def begin(self) -> None:
         """Take what is here for that of earlier runs."""

@@ -142,7 +142,7 @@ class Run:
             self._tell(trial, progress)
             line.show(trial)
 
-        setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
+        setup = replace(self.setup, history=history, notice=line.notice, on_way=history.note_on_way, deadline=deadline)
         damaged = [trial.number for trial in before.all if trial.state == "damaged"]
         loop = SearchLoop(
             setup, self.space, study, self.store, history, self.sampler, on_trial, self._backend(self.workers),

@@ -1,4 +1,4 @@
-"""What trials that were given up would have scored."""
+"""What trials would score at their end that have not come to it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def ending(begins: float, ends: float) -> Curves:
 def test_one_that_went_as_a_complete_one_did_is_expected_at_its_score(seed: int, folds: list[int], steps: int) -> None:
     """With one complete trial, what was given up on the same curve has that trial's score."""
     whole, found = curves(4, 12, seed), ExpectedScores()
-    found.add_complete(whole, 7.5)
-    found.add_given_up(3, up_to(whole, folds, steps))
+    found.add_complete(0, whole, 7.5)
+    found.add_seen(3, up_to(whole, folds, steps))
     assert found.values == {3: pytest.approx(7.5)}
 
 
@@ -46,11 +46,11 @@ def test_it_gains_the_median() -> None:
     complete = [curves(3, 10, seed) for seed in range(5)]
     pruned = up_to(curves(3, 10, 9), [1], 4)
     found = ExpectedScores()
-    for one in complete:
-        found.add_complete(one, float(one.mean().max()))
-    found.add_given_up(0, pruned)
+    for number, one in enumerate(complete):
+        found.add_complete(number, one, float(one.mean().max()))
+    found.add_seen(9, pruned)
     gained = [one.mean().max() - one.val[1, :4].max() for one in complete]
-    assert found.values[0] == pytest.approx(np.nanmax(pruned.val) + np.median(gained))
+    assert found.values[9] == pytest.approx(np.nanmax(pruned.val) + np.median(gained))
 
 
 @given(st.permutations(range(8)))
@@ -61,9 +61,9 @@ def test_order_has_no_say(order: list[int]) -> None:
         for number in numbers:
             whole = curves(3, 10, number)
             if number % 2:
-                scores.add_complete(whole, float(number))
+                scores.add_complete(number, whole, float(number))
             else:
-                scores.add_given_up(number, up_to(whole, [number % 3], 2 + number % 4))
+                scores.add_seen(number, up_to(whole, [number % 3], 2 + number % 4))
     assert found.values == usual.values
 
 
@@ -71,11 +71,11 @@ def test_order_has_no_say(order: list[int]) -> None:
 def test_what_is_ahead_is_expected_to_end_no_worse(seed: int, early: list[float]) -> None:
     """However trials end: of those that were given up at one place, who was ahead there is not expected behind."""
     found, random = ExpectedScores(), np.random.default_rng(seed)
-    for _ in range(MANY + 4):
+    for number in range(MANY + 4):
         begins, ends = random.standard_normal(2)
-        found.add_complete(ending(begins, ends), ends)
+        found.add_complete(100 + number, ending(begins, ends), ends)
     for number, begins in enumerate(early):
-        found.add_given_up(number, up_to(ending(begins, 0.0), [0, 1, 2], 1))
+        found.add_seen(number, up_to(ending(begins, 0.0), [0, 1, 2], 1))
     expected = [found.values[number] for number in np.argsort(early, kind="stable")]
     assert all(b >= a - 1e-9 for a, b in pairwise(expected))
 
@@ -83,26 +83,26 @@ def test_what_is_ahead_is_expected_to_end_no_worse(seed: int, early: list[float]
 def test_where_beginnings_tell_nothing_all_are_expected_at_the_mean() -> None:
     """Where the slow end best, those that were ahead early are not expected to end ahead."""
     found, ends = ExpectedScores(), np.linspace(1.0, 2.0, 12)
-    for begins, score in zip(np.linspace(0.5, 0.0, 12), ends, strict=True):
-        found.add_complete(ending(begins, score), score)
-    found.add_given_up(0, up_to(ending(0.05, 0.0), [0, 1, 2], 1))
-    found.add_given_up(1, up_to(ending(0.45, 0.0), [0, 1, 2], 1))
+    for number, score in enumerate(ends, 2):
+        found.add_complete(number, ending(0.5 - 0.5 * (number - 2) / 11, score), score)
+    found.add_seen(0, up_to(ending(0.05, 0.0), [0, 1, 2], 1))
+    found.add_seen(1, up_to(ending(0.45, 0.0), [0, 1, 2], 1))
     assert found.values == {0: pytest.approx(ends.mean()), 1: pytest.approx(ends.mean())}
 
 
 def test_beyond_what_is_known_the_gain_stays_what_it_was() -> None:
     """One that was further behind than any complete trial is expected further behind by as much."""
     found = ExpectedScores()
-    for begins in np.arange(MANY):
-        found.add_complete(ending(float(begins), begins + 1.0), begins + 1.0)
-    found.add_given_up(0, up_to(ending(-5.0, 0.0), [0, 1, 2], 1))
-    assert found.values[0] == pytest.approx(-4.0)
+    for begins in range(MANY):
+        found.add_complete(begins, ending(float(begins), begins + 1.0), begins + 1.0)
+    found.add_seen(MANY, up_to(ending(-5.0, 0.0), [0, 1, 2], 1))
+    assert found.values[MANY] == pytest.approx(-4.0)
 
 
 def test_nothing_complete_is_nothing_gained() -> None:
     """Before a trial is complete, a score is expected to stay what it was."""
     found, pruned = ExpectedScores(), up_to(curves(3, 10, 0), [0, 2], 5)
-    found.add_given_up(1, pruned)
+    found.add_seen(1, pruned)
     assert found.values == {1: pytest.approx(pruned.val[[0, 2]].mean(axis=0).max())}
 
 
@@ -113,3 +113,16 @@ def test_the_most_that_is_seen_counts() -> None:
     assert seen(one) == ((0, 2), 3)
     assert best_seen(one, ((0, 2), 3)) == 2.0
     assert best_seen(one, ((1,), 0)) == -np.inf
+
+
+def test_the_last_that_was_seen_counts_and_the_end_most() -> None:
+    """A trial on its way is expected at what it has shown last, and once it is complete, at nothing any more."""
+    found = ExpectedScores()
+    found.add_complete(0, ending(0.0, 1.0), 1.0)
+    whole = ending(0.5, 3.0)
+    found.add_seen(1, up_to(whole, [1], 1))
+    assert found.values == {1: pytest.approx(1.5)}
+    found.add_seen(1, up_to(whole, [0, 1, 2], 2))
+    assert found.values == {1: pytest.approx(3.0)}
+    found.add_complete(1, whole, 3.0)
+    assert found.values == {}

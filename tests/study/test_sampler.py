@@ -110,6 +110,29 @@ def test_a_search_that_resumes_goes_on_alike() -> None:
         assert fill(NUMBERS, trial.params)
 
 
+def test_what_is_on_its_way_is_known_by_what_it_has_shown() -> None:
+    """A running trial is complete to samplers while a score is expected of it, is running before, and itself after."""
+    study = optuna.create_study(direction="maximize")
+    expected: dict[int, float] = {}
+    view = searched_study(study, expected)
+    trial = view.ask()
+    trial.suggest_float("lr", 1e-4, 1e-1)
+    states = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.RUNNING
+    seen: list[Any] = []
+    for score in (None, 1.5, 2.5, 7.0):
+        if score == 7.0:
+            study.tell(trial, score)
+            expected.clear()
+        elif score is not None:
+            expected[0] = score
+        together, by_state = view.get_trials(states=states), [view.get_trials(states=(one,)) for one in states]
+        assert [one.number for one in together] == [one.number for found in by_state for one in found] == [0]
+        assert [one.params for one in view.get_trials()] == [trial.params]
+        seen.append((together[0].state.name, together[0].value, bool(together[0].intermediate_values)))
+    known = ("COMPLETE", 1.5, True), ("COMPLETE", 2.5, True), ("COMPLETE", 7.0, False)
+    assert seen == [("RUNNING", None, False), *known]
+
+
 @pytest.mark.slow
 def test_it_finds_more_than_chance() -> None:
     """After 40 trials of four numbers and choices it is closer to the best than the best of 400 at random."""

@@ -12,8 +12,9 @@ import pytest
 from samples import finished, study
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
 
-from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear
+from regsearch import MLP, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, Net
 from regsearch import Path as Axis
+from regsearch import nn_techniques as t
 from regsearch.space.params import parameter_names
 from regsearch.space.starts import initial_params
 from regsearch.storage.searched import ROLE
@@ -148,6 +149,29 @@ def test_samplers_see_what_pruned_trials_would_have_scored(tmp_path: Path) -> No
     assert pruned
     assert history.expected.keys() == pruned
     assert {number: seen[-1][number] for number in pruned} == history.expected
+
+
+@pytest.mark.slow
+def test_samplers_see_what_is_on_its_way(tmp_path: Path) -> None:
+    """A net that has passed a rung is complete to samplers before its end, not at the score that it has in the end."""
+    space = Net(MLP(hidden=(4,)), lr=Float(1e-3, 1e-1, log=True), batch_size=8, early_stopping=t.FixedEpochs(40))
+    seen: list[dict[int, float]] = []
+
+    class Watching(optuna.samplers.RandomSampler):
+        def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
+            complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            assert trial.number not in {one.number for one in complete}
+            seen.append({one.number: one.value for one in complete})
+            return {}
+
+    results = study(tmp_path, space=space, sampler=Watching(seed=0), prune=True).run(60, quiet=True)
+    ends = {one.number: one.point.val for one in finished(results) if one.state == "complete" and not one.role}
+    last: dict[int, float] = {}
+    for shown in seen:
+        last |= {number: value for number, value in shown.items() if number in ends and value != ends[number]}
+    assert last
+    assert {number for shown in seen for number in shown} >= ends.keys() & set(range(20))
+    assert all(seen[-1][number] == score for number, score in ends.items() if number < 20)
 
 
 def test_a_sampler_under_other_names(tmp_path: Path) -> None:

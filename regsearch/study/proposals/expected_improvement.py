@@ -46,7 +46,8 @@ class ExpectedImprovement:
         Parameters
         ----------
         trials
-            Complete ones, whose scores are expected ones where they have intermediate values, and running ones.
+            Complete ones, whose scores are expected ones where they have intermediate values, as those of trials that
+            were given up or are on their way, and running ones that have shown nothing yet.
         """
         finished = [one for one in trials if one.state.is_finished() and self._scored(one)]
         if len(finished) < FINISHED:

@@ -292,9 +292,10 @@ class Stack:
             for run in runs:
                 verdict = verdicts[run.candidate.number]
                 run.judged = rung
-                if not verdict.goes_on:
-                    why = verdict.said(rung)
-                    found[id(run)] = Stop("pruned", why)
+                if verdict.goes_on:
+                    self.setup.on_way(run.candidate, run.curves[run.metrics[0].name])
+                else:
+                    found[id(run)] = Stop("pruned", verdict.said(rung))
         for run in self.runs:
             if not run.partial and run.rungs and run.epoch >= run.rungs[0]:
                 self.halving.complete(run.rungs[0], run.candidate.number, run.deciding)
