@@ -87,7 +87,7 @@ class Encoded:
 def encode(X: Any) -> Encoded:
     """One-hot encode categories, pass numbers through, mark what is missing; see `Problem.encoded`."""
     if is_sparse(X):
-        return _encoded_sparse(X.tocsc().astype(np.float64))
+        return _encoded_sparse(X)
     matrix = _frame_matrix(X) if is_frame(X) else np.array(X, dtype=np.float64, order="F", copy=None)
     found = [np.flatnonzero(np.isnan(column)).astype(np.int32) for column in matrix.T]
     rows = np.concatenate(found)
@@ -101,10 +101,13 @@ def encode(X: Any) -> Encoded:
     return Encoded(matrix, Missing(rows, columns))
 
 
-def _encoded_sparse(matrix: Any) -> Encoded:
+def _encoded_sparse(X: Any) -> Encoded:
+    matrix = X.tocsc().astype(np.float64, copy=False)
     holes = np.flatnonzero(np.isnan(matrix.data))
     if not len(holes):
         return Encoded(matrix, None)
+    if np.may_share_memory(matrix.data, X.data):
+        matrix = matrix.copy()
     matrix.data[holes] = 0.0
     return Encoded(matrix, SparseHoles(holes))
 

@@ -19,16 +19,17 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
 from regsearch.models.compiling import telling_of_compilation
 from regsearch.models.deadline import Stop
-from regsearch.models.linear.decisions import decision, decisions
+from regsearch.models.linear.decisions import decision
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit
 from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.kept_points import KeptPoints, PathPredictions
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.separable import told_apart
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
-from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
+from regsearch.models.out_of_fold import PathDecisions, spread_steps, steps_kept
 from regsearch.models.path import Curves, Trajectory
 
 SLACK = 1.5  # times the tolerance that rounding may add to a gap
@@ -56,6 +57,7 @@ class LinearBackend:
         moments = losses == (None,)
         train, val = setup.folds.train, setup.folds.val
         self.solvers = Solvers(setup.problem, train, val, setup.notice, moments, offset=offset)
+        self.predictions = PathPredictions(setup, self.solvers)
         self.design, self.solver = self.solvers.design, self._solver(None, losses[0])
         self._unpenalized: dict[tuple[ClassWeight, Loss | None, str, Any], FittedPiece] = {}
 
@@ -145,9 +147,17 @@ class LinearBackend:
         """The best possible score, by curve that is read."""
         return [metric.perfect for metric in (self.setup.metrics[0], *self._smooth)]
 
+    @cached_property
+    def _late_metrics(self) -> tuple[Metric, ...]:
+        """The others, which only a scorer knows: they are measured at the chosen step alone."""
+        return tuple(metric for metric in self.setup.metrics[1:] if metric.kernel is None)
+
     def _scored(self, piece: Piece, solver: Solver) -> FittedPiece:
-        curves = self._scores(piece, (*self._path_metrics, *self._smooth), solver)
-        return FittedPiece(piece, curves[: len(self._path_metrics)], *curves[len(self._path_metrics) :])
+        held: list[Array] = []
+        curves = self._scores(piece, (*self._path_metrics, *self._smooth), solver, held)
+        say = partial(self.predictions.together, held) if held and not self._late_metrics else None
+        kept, count = KeptPoints.of(piece, self.design.shape[0], say), len(self._path_metrics)
+        return FittedPiece.of(piece, kept, curves[:count], *curves[count:])
 
     def _fit_path(
         self, config: LinearConfig, solver: Solver, terms: GeneralTerms, lambdas: Array, started: float
@@ -187,14 +197,14 @@ class LinearBackend:
         if not own or (config.limits is None and solver.tells_apart(end)):
             return None
         limit = self._without_penalty(config, solver)
-        return None if limit.piece.separable is not None else limit
+        return None if limit.end.separable is not None else limit
 
     def _diverges(self, path: FittedPath, solver: Solver) -> bool:
         """Whether a path of lambda 0 alone has no fit, in some fold, that would have the deciding score of its point.
 
         A score of labels or ranks has a limit as a decision grows, which is that of any multiple of it.
         """
-        piece = path.fitted[0].piece
+        piece = path.end
         if piece.separable is None:
             return False
         growth = np.where(piece.separable, GROWTH, 1.0)
@@ -237,7 +247,7 @@ class LinearBackend:
         end = path.end
         if not path.defined or not (path.below_limit or path.rising) or (end.gap > SLACK * solver.tol).any():
             return False
-        if not path.free and (path.limit is None or self._explained(path.limit.piece, solver) > SATURATED):
+        if not path.free and (path.limit is None or self._explained(path.limit.end, solver) > SATURATED):
             return path.rising and self._explained(end, solver) <= SATURATED
         return path.unsettled(self._perfect)
 
@@ -249,18 +259,23 @@ class LinearBackend:
     def _curves(self, path: FittedPath, step: int, solver: Solver) -> dict[str, Curves]:
         """Every metric: the others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""
         found = dict(zip((metric.name for metric in self._path_metrics), path.scores(), strict=True))
-        late = tuple(metric for metric in self.setup.metrics if metric.name not in found)
-        if late:
-            coef, intercept = path.at(step)
+        if self._late_metrics:
+            kept, place = path.place(step)
+            coef, intercept = kept.at(place)
             here = Piece(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
-            for metric, point in zip(late, self._scores(here, late, solver), strict=True):
+            for metric, point in zip(self._late_metrics, self._scores(here, self._late_metrics, solver), strict=True):
                 train, val = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
                 found[metric.name] = Curves(train, val, self.setup.averaging)
         unsolved = _unsolved(path, solver)
         return {metric.name: replace(found[metric.name], unsolved=unsolved) for metric in self.setup.metrics}
 
-    def _scores(self, piece: Piece, metrics: tuple[Metric, ...], solver: Solver) -> list[Curves]:
-        """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
+    def _scores(
+        self, piece: Piece, metrics: tuple[Metric, ...], solver: Solver, held: list[Array] | None = None
+    ) -> list[Curves]:
+        """Metrics on both parts of every fold; from the moments alone where they suffice for all.
+
+        Where they do not, what each fold says of the rows that it validates ``[n_val, S, m]`` is added to `held`.
+        """
         pooled = any(metric.pooled for metric in metrics)
         own = self.setup.problem.transform is None  # else moments tell the error of what y is transformed to
         weighed = self.setup.problem.scored_as_fitted
@@ -268,9 +283,8 @@ class LinearBackend:
         if piece.losses is not None and known:
             curves = [self._from_losses(metric, piece.losses) for metric in metrics]
         else:
-            held: list[Array] = []
-            folds = range(self.design.folds)
-            scores = [self._fold_scores(metrics, piece, k, solver, held if pooled else None) for k in folds]
+            held = [] if held is None else held
+            scores = [self._fold_scores(metrics, piece, k, solver, held) for k in range(self.design.folds)]
             curves = [
                 Curves(train, self._pooled(metric, held) if metric.pooled else val, self.setup.averaging)
                 for metric, (train, val) in zip(metrics, np.stack(scores, axis=2), strict=True)
@@ -290,32 +304,23 @@ class LinearBackend:
         return Curves(train, val, self.setup.averaging)
 
     def _fold_scores(
-        self, metrics: tuple[Metric, ...], piece: Piece, k: int, solver: Solver, held: list[Array] | None = None
+        self, metrics: tuple[Metric, ...], piece: Piece, k: int, solver: Solver, held: list[Array]
     ) -> Array:
         """``[metrics, 2, steps]`` scores on both parts of a fold; its decisions ``[n_val, steps, m]`` go to `held`.
 
         Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one.
         """
         matrix, parts = self.design.fold(k), (self.setup.folds.train[k], self.setup.folds.val[k])
-        coef, intercept = piece.coef[k], self._design_intercept(piece.coef, piece.intercept)[k]
+        coef, intercept = piece.coef[k], self.predictions.design_intercept(piece.coef[k], piece.intercept[k])
         scores, outside = [], []
         at_once = max(1, min(STEPS_AT_ONCE, DECISIONS // self.design.shape[0]))
         for start in range(0, len(coef), at_once):
             part = slice(start, start + at_once)
-            along = self._said(k, solver, decision(matrix, coef[part], intercept[part]))
+            along = self.predictions.said(k, solver, decision(matrix, coef[part], intercept[part]))
             scores.append([self._measure(metric, parts, along) for metric in metrics])
             outside.append(along[parts[1]])
-        if held is not None:
-            held.append(np.concatenate(outside, axis=1))
+        held.append(np.concatenate(outside, axis=1))
         return np.concatenate(scores, axis=2)
-
-    def _said(self, k: int, solver: Solver, eta: Array, rows: Rows | slice = slice(None)) -> Array:
-        """What scores take for decisions ``[rows, S, m]`` of a fold, in the units of y."""
-        return self.solvers.targets.undone(k, solver.predicted(self.solvers.decided(k, eta, rows)))
-
-    def _design_intercept(self, coef: Array, intercept: Array) -> Array:
-        """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
-        return np.asarray(intercept + np.einsum("p,...pm->...m", self.design.shift, coef))
 
     def _measure(self, metric: Metric, parts: tuple[Rows, Rows], along: Array) -> Array:
         """``[2, steps]``: scores on both parts; NaN where a scorer fails, and outside training where it is pooled."""
@@ -335,34 +340,9 @@ class LinearBackend:
 
     def _predictions(self, path: FittedPath, step: int, solver: Solver) -> tuple[Array, PathDecisions | None]:
         """``[n, m]`` decisions outside training at the chosen step, and those at others."""
-        (n, _), outputs = self.design.shape, self.setup.problem.outputs
-        others = spread_steps(path.steps, step, steps_kept(n, outputs))
-        coef, intercept = path.take([step, *others])
-        intercept = self._design_intercept(coef, intercept)
-        found = ((rows, self._said(k, solver, along + intercept[k], rows)) for k, rows, along in self._products(coef))
-        flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
-        every = out_of_fold_mean(flat, (n, (1 + len(others)) * outputs))
-        chosen, *rest = np.split(every, 1 + len(others), axis=1)
-        return np.ascontiguousarray(chosen), PathDecisions.of(others, rest)
-
-    def _products(self, coef: Array) -> Iterator[tuple[int, Rows, Array]]:
-        """A fold, rows that it validates, and these times its coefficients ``[s, p, m]``, ``[rows, s, m]``."""
-        folds, steps, p, m = coef.shape
-        flat, val = coef.transpose(0, 2, 1, 3).reshape(folds, p, steps * m), self.setup.folds.val
-        if self.design.by_rows:
-            for view in self.design.views:
-                of_view = np.concatenate(flat[view.start : view.stop], axis=1)
-                for part, block in self.design.fold(view[0]).blocks(what="predicting rows"):
-                    every = (block @ of_view).reshape(-1, len(view), steps, m)
-                    held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
-                    yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))
-            return
-        if not self.design.shared:
-            for k, rows in enumerate(val):
-                yield k, rows, (self.design.fold(k)[rows] @ flat[k]).reshape(-1, steps, m)
-            return
-        every = decisions(self.design.matrix, flat.transpose(0, 2, 1).reshape(-1, p)).reshape(folds, steps, m, -1)
-        yield from ((k, rows, np.moveaxis(every[k][..., rows], -1, 0)) for k, rows in enumerate(val))
+        others = spread_steps(path.steps, step, steps_kept(self.design.shape[0], self.setup.problem.outputs))
+        chosen, *rest = self.predictions.at([path.place(one) for one in (step, *others)], solver)
+        return chosen.copy(), PathDecisions.of(others, rest)
 
 
 def _unsolved(path: FittedPath, solver: Solver) -> NDArray[np.bool_] | None:

@@ -172,7 +172,7 @@ class _SeveralOutputs:
 
 
 def _places(numbers: NDArray[np.integer]) -> Places:
-    return numbers.astype(np.uint32)
+    return numbers.view(np.uint32) if numbers.dtype == np.int32 else numbers.astype(np.uint32)
 
 
 class ColumnNewton(Newton):

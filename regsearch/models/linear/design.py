@@ -31,6 +31,7 @@ cannot be far from zero, measured by its spread.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,12 +45,15 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.encoding import Missing
 from regsearch.data.row_table import RowHoles, RowTable
 from regsearch.data.weights import effective_rows, weighing
+from regsearch.models.linear.blocks import NUMBERS
 from regsearch.models.linear.fold_groups import fold_groups
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.scales import MeasuredColumns, column_divisors, measured_folds, row_divisors
+from regsearch.models.linear.shifts import shifted
 from regsearch.models.linear.working_columns import times
 
 NOTHING = np.empty(0)
+BESIDE = 8  # times as much as what is little beside it
 FEW = 400  # sparse columns, or rows, up to which an eigendecomposition is quick
 
 
@@ -87,7 +91,7 @@ class Design:
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        matrices, shift = _shifted(self.own or (self.matrix,))
+        matrices, shift = shifted(self.own or (self.matrix,))
         object.__setattr__(self, "train", tuple(weighing(rows, self.weights) for rows in self.train))
         object.__setattr__(self, "matrix", matrices[0])
         object.__setattr__(self, "own", matrices if self.own else ())
@@ -105,6 +109,16 @@ class Design:
     @property
     def sparse(self) -> bool:
         return bool(sparse.issparse(self.matrix))
+
+    @property
+    def entries(self) -> int:
+        """How many numbers the matrix stores."""
+        return int(self.matrix.nnz) if self.sparse else math.prod(self.shape)
+
+    @property
+    def room(self) -> int:
+        """How many numbers may be held, for a while, without being much beside the data."""
+        return max(NUMBERS, self.entries // BESIDE)
 
     @property
     def by_rows(self) -> bool:
@@ -355,34 +369,6 @@ def spread_of(design: Design, y: Array) -> float:
         return float(np.sqrt(share @ (y[:, 0] - share @ y[:, 0]) ** 2))
     of_folds = zip(y[..., 0], design.fold_weights, strict=True)
     return float(np.mean([np.sqrt(share @ (one - share @ one) ** 2) for one, share in of_folds]))
-
-
-def _shifted(matrices: tuple[Matrix, ...]) -> tuple[tuple[Matrix, ...], Array]:
-    """Matrices with the sparse columns that all store fully shifted to a median, and the shift ``[p]``.
-
-    A median, because no few rows (a fold's held-out ones, say) can move it far; of several matrices, that of the first.
-    """
-    n, p = matrices[0].shape
-    shift = np.zeros(p)
-    if not sparse.issparse(matrices[0]):
-        return matrices, shift
-    matrices = tuple(matrix.tocsc() for matrix in matrices)
-    if not all(matrix.has_canonical_format for matrix in matrices):
-        return matrices, shift
-    full = np.flatnonzero(np.all([np.diff(matrix.indptr) == n for matrix in matrices], axis=0))
-    if not len(full):
-        return matrices, shift
-    first = matrices[0]
-    shift[full] = [np.median(first.data[first.indptr[j] : first.indptr[j + 1]]) for j in full]
-    return tuple(_less(matrix, full, shift) for matrix in matrices), shift
-
-
-def _less(matrix: Matrix, columns: Rows, shift: Array) -> Matrix:
-    """A CSC matrix less what some of its columns, which are fully stored, are shifted by."""
-    data = matrix.data.copy()
-    for j in columns:
-        data[matrix.indptr[j] : matrix.indptr[j + 1]] -= shift[j]
-    return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:

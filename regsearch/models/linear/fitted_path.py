@@ -9,9 +9,10 @@ one decides, the loss must have turned, too.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.metrics.statistics import ROUNDING
 from regsearch.models.linear.design import Piece
+from regsearch.models.linear.kept_points import KeptPoints
 from regsearch.models.path import Curves, choose_step
 
 RISE = 0.03  # a path ends once its mean loss has been this much above its minimum ...
@@ -34,17 +36,39 @@ class FittedPiece:
 
     Attributes
     ----------
+    kept
+        What later predictions are made of.
+    gap, complexity
+        ``[K, S]``, those of a `Piece`.
     smooth
         Scores of the loss, where those that decide move in steps: one that stands still may have far to go.
+    last
+        The last point, while it is that of a path.
     """
 
-    piece: Piece
+    kept: KeptPoints
+    gap: Array
+    complexity: Array
     curves: list[Curves]
     smooth: Curves | None = None
+    last: Piece | None = None
+
+    @classmethod
+    def of(cls, piece: Piece, kept: KeptPoints, curves: list[Curves], smooth: Curves | None = None) -> FittedPiece:
+        """Of a piece, of which no more than the last point is held."""
+        steps = piece.gap.shape[1]
+        last = piece if steps == 1 else copy.deepcopy(piece.point(steps - 1))
+        return cls(kept, piece.gap, piece.complexity, curves, smooth, last)
 
     @property
     def steps(self) -> int:
-        return int(self.piece.coef.shape[1])
+        return int(self.gap.shape[1])
+
+    @property
+    def end(self) -> Piece:
+        """The last point."""
+        assert self.last is not None, "other points have followed"
+        return self.last
 
 
 def no_limit(end: Piece) -> None:
@@ -75,6 +99,8 @@ class FittedPath:
     at_limit: bool = False
 
     def add(self, one: FittedPiece) -> None:
+        if self.fitted:
+            self.fitted[-1] = replace(self.fitted[-1], last=None)  # of many columns it is large
         self.fitted.append(one)
 
     @cached_property
@@ -118,29 +144,23 @@ class FittedPath:
 
     def gap(self) -> Array:
         """``[K, S]`` relative duality gaps."""
-        return np.hstack([one.piece.gap for one in self.fitted])
+        return np.hstack([one.gap for one in self.fitted])
 
     def complexity(self) -> Array:
-        return np.hstack([one.piece.complexity for one in self.fitted])
+        return np.hstack([one.complexity for one in self.fitted])
 
-    def take(self, steps: list[int]) -> tuple[Array, Array]:
-        """Coefficients ``[K, s, p, m]`` and intercepts ``[K, s, m]`` at some steps."""
-        coef, intercept = zip(*(self.at(step) for step in steps), strict=True)
-        return np.stack(coef, axis=1), np.stack(intercept, axis=1)
-
-    def at(self, step: int) -> tuple[Array, Array]:
-        """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` at a step."""
+    def place(self, step: int) -> tuple[KeptPoints, int]:
+        """Where a step is kept, and at which place there."""
         for one in self.fitted:
             if step < one.steps:
-                return one.piece.coef[:, step], one.piece.intercept[:, step]
+                return one.kept, step
             step -= one.steps
         raise IndexError(step)
 
     @property
     def end(self) -> Piece:
         """The last point."""
-        last = self.fitted[-1]
-        return last.piece.point(last.steps - 1)
+        return self.fitted[-1].end
 
     def past_best(self, perfect: Sequence[float | None], points: int) -> bool:
         """Whether every curve that is read, of such best possible scores, is past its best for good."""

@@ -20,7 +20,6 @@ chunk of lambdas (Tibshirani et al. 2012).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal
@@ -61,13 +60,12 @@ def by_moments(folds: int, n: int, p: int, entries: int) -> bool:
 
 def too_many(design: Design) -> bool:
     """Whether columns that are mostly zeros are too many for the products of all pairs of them; see `squares.py`."""
-    return design.many and not by_moments(design.folds, *design.shape, design.matrix.nnz)
+    return design.many and not by_moments(design.folds, *design.shape, design.entries)
 
 
 def chosen_method(design: Design) -> Literal["moments", "rows"]:
     """What costs less on a design; see `Gaussian`."""
-    entries = design.matrix.nnz if design.sparse else math.prod(design.shape)
-    return "moments" if by_moments(design.folds, *design.shape, entries) else "rows"
+    return "moments" if by_moments(design.folds, *design.shape, design.entries) else "rows"
 
 
 def make_sources(design: Design, y: Array, method: Literal["moments", "rows"]) -> Sequence[Source]:
@@ -116,7 +114,7 @@ class Gaussian:
         self.null = self.source.power / 2
         self.spread = spread_of(design, y)
         self.whole = p <= WHOLE
-        room = 0 if design.sparse else GRAMS * math.prod(design.shape)
+        room = 0 if design.sparse else GRAMS * design.entries
         self.every = self.whole or (design.folds * p**2 <= room and p < design.counts.min())
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}

@@ -20,7 +20,7 @@ from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.working_columns import WorkingColumns
+from regsearch.models.linear.working_columns import COLUMNS_AT_ONCE, WorkingColumns
 
 
 class Glm(LogLoss):
@@ -104,7 +104,7 @@ class NewtonRidge:
 
     def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
         rank = len(self.basis.values)
-        columns = WorkingColumns(self.basis.predict(np.eye(rank)), np.zeros(rank))
+        columns = WorkingColumns(self._columns(), np.zeros(rank))
         mask, slope = np.ones((1, rank), dtype=bool), self.basis.correlate(self.sample.null_residual[0])
         newton = self.newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)
         point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
@@ -119,3 +119,12 @@ class NewtonRidge:
 
     def coefficients(self, theta: Array) -> Array:
         return self.basis.lift(theta[0, :, :-1])[None]
+
+    def _columns(self) -> Array:
+        """``[r, n]``, a few at a time."""
+        rank = len(self.basis.values)
+        made = np.empty((rank, len(self.sample.weights)))
+        for start in range(0, rank, COLUMNS_AT_ONCE):
+            some = made[start : start + COLUMNS_AT_ONCE]
+            some[:] = self.basis.predict(np.eye(len(some), rank, start))
+        return made

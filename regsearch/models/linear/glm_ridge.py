@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import eigh, eigvalsh
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.blocks import Square, some_rows
@@ -35,6 +36,7 @@ from regsearch.models.linear.working_columns import times
 
 MAX_HALVINGS = 30
 ROUNDING = 1e-14
+IN_PLACE: dict[str, Any] = {"driver": "evd", "overwrite_a": True, "check_finite": False}  # of a matrix by columns
 
 
 @dataclass(frozen=True)
@@ -327,15 +329,18 @@ class _State:
 
 
 def decompose(symmetric: Array) -> tuple[Array, Array]:
-    """Eigenvalues of what is positive semidefinite, those above the rounding, and their vectors as columns."""
-    values, vectors = np.linalg.eigh(symmetric)
-    kept = _above_rounding(values)
-    return values[kept], vectors[:, kept]
+    """Eigenvalues of what is positive semidefinite, those above the rounding, and their vectors as columns.
+
+    It is written to.
+    """
+    values, vectors = eigh(symmetric.T, **IN_PLACE)
+    rounding = len(values) - int(_above_rounding(values).sum())  # they ascend
+    return values[rounding:], vectors[:, rounding:]
 
 
 def primal_values(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Array:
     """The values of `primal_basis` alone, which cost a third of it."""
-    values: Array = np.linalg.eigvalsh(_gram(matrix, rows, center, inverse, weights)).astype(np.float64, copy=False)
+    values: Array = eigvalsh(_gram(matrix, rows, center, inverse, weights).T, **IN_PLACE)
     return values[_above_rounding(values)]
 
 

@@ -251,7 +251,5 @@ class MatrixFreeRidge:
 
     @cached_property
     def _newton(self) -> ConjugateNewton:
-        m, p = len(self.sample.y), len(self.columns.power)
-        null = self.columns.correlate(self.sample.null_residual[:, 0])
-        none = np.zeros((m, p))
-        return ConjugateNewton(self.columns, np.ones((m, p), dtype=bool), self.sample, null, none, 1.0)  # type: ignore[arg-type]
+        null, every = self.columns.correlate(self.sample.null_residual[:, 0]), np.ones((1, 1), dtype=bool)
+        return ConjugateNewton(self.columns, every, self.sample, null, np.zeros((1, 1)), 1.0)  # type: ignore[arg-type]

@@ -72,13 +72,17 @@ def duality_gaps(
         ``lambda l1`` ``[m, S, e]`` and ``lambda l2`` ``[S]``.
     """
     q, share = _feasible(p, y, weights)
-    size = np.abs((1 - share[:, None]) * gradient + share[:, None] * null)
-    size = np.where(np.isinf(threshold), 0.0, size)
+    size = (1 - share[:, None]) * gradient
+    size += share[:, None] * null
+    np.abs(size, out=size)
+    np.copyto(size, 0.0, where=np.isinf(threshold))
     over = size > threshold
     shrink = np.divide(threshold, size, out=np.ones_like(size), where=over).min(axis=(0, 2), initial=1.0)
     gap = value - entropy(y + shrink[:, None] * (q - y), weights)
     if np.all(ridge > 0):
-        excess = (np.where(over, size - threshold, 0.0) ** 2).sum(axis=(0, 2))
+        np.subtract(size, threshold, out=size, where=over)
+        np.copyto(size, 0.0, where=~over)
+        excess = np.square(size, out=size).sum(axis=(0, 2))
         gap = np.minimum(gap, value - entropy(q, weights) + excess / (2 * ridge))
     return np.maximum(gap, 0.0)
 

@@ -159,8 +159,10 @@ class LogLoss:
             slopes = times(spread, self.design.matrix)
         else:
             slopes = np.stack([times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
-        slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
-        slopes *= self.design.inverse_scales(scale)[folds, None, None]
+        means, inverse = self.design.means, self.design.inverse_scales(scale)
+        for i, k in enumerate(folds):
+            slopes[i] -= spread[i].sum(axis=2, keepdims=True) * means[k]
+            slopes[i] *= inverse[k]
         return slopes
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
@@ -195,19 +197,28 @@ class LogLoss:
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
         for strengths in self._chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
-            fits = self._ridge_folds(scale, starts, strengths)
-            starts = [fit.theta[:, -1:] for fit in fits]
-            w, b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
-            yield replace(self._piece(scale, w, b, gap, freedom), separable=separable if separable.any() else None)
+            piece, starts = self._ridge_piece(scale, starts, strengths)
+            yield piece
 
-    def _ridge_folds(self, scale: str, starts: list[Array | None], strengths: Array) -> list[_RidgeFit]:
+    def _ridge_piece(
+        self, scale: str, starts: list[Array | None], strengths: Array
+    ) -> tuple[Piece, list[Array | None]]:
+        """The points of some strengths, and what later ones start from."""
+        (folds, m, p), by_rows = self.shape, self.design.by_rows
+        w = np.empty((folds, m, len(strengths), p))
+
         def fit(k: int) -> _RidgeFit:
-            return self._ridge_fold(k, scale, starts[k], strengths)
+            found = self._ridge_fold(k, scale, starts[k], strengths)
+            w[k] = found.w
+            return found._replace(theta=found.theta[:, -1:].copy(), w=w[k])
 
-        if self.design.by_rows:  # each is formed on all threads of BLAS, whose number is that of the process
-            for k in range(len(starts)):
+        if by_rows:  # each is formed on all threads of BLAS, whose number is that of the process
+            for k in range(folds):
                 self._ridge(k, scale)
-        return for_each(fit, range(len(starts)), self.design.by_rows)
+        fits = for_each(fit, range(folds), by_rows)
+        b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[2:])
+        piece = self._piece(scale, w, b, gap, freedom)
+        return replace(piece, separable=separable if separable.any() else None), [one.theta for one in fits]
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
@@ -239,7 +250,8 @@ class LogLoss:
             columns = self.design.means[k], self.design.inverse_scales(scale)[k]
             matrix = self.design.fold(k)  # those may have filled it for other folds
             if self.matrix_free:
-                of = Products(*products(matrix, rows, *columns), column_powers(self.design, scale)[k])
+                power = column_powers(self.design, scale)[k].copy()  # and not those of all folds
+                of = Products(*products(matrix, rows, *columns), power)
                 self._ridges[k, scale] = MatrixFreeRidge(of, sample, count)
             else:
                 basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
@@ -254,11 +266,11 @@ class LogLoss:
 
     def _freedom(self, w: Array, curvature: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
-        used = (w != 0).astype(np.float64)
-        count = used.sum(axis=-1)
+        count = np.stack([(one != 0).sum(axis=-1) for one in w]).astype(np.float64)
         if not strengths.any():
             return np.asarray(count.sum(axis=1))
-        power = np.einsum("kmsp,kp->kms", used, column_powers(self.design, scale)) * curvature
+        powers = column_powers(self.design, scale)
+        power = np.stack([(one != 0) @ of for one, of in zip(w, powers, strict=True)]) * curvature
         rank = np.array([len(rows) - 1.0 for rows in self.design.train])[:, None, None]
         most = most_freedom(np.minimum(count, rank), power, strengths).sum(axis=1)
         if any(len(rows) < w.shape[3] for rows in self.design.train):
@@ -278,12 +290,13 @@ class LogLoss:
         return curved_freedom(curvature, self._values[k, scale], strengths)
 
     def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
-        coef = w * self.design.inverse_scales(scale)[:, None, None]
-        intercept = b - np.einsum("kmsp,kp->kms", coef, self.design.centers)
+        """Of coefficients that are written to: they are large."""
+        w *= self.design.inverse_scales(scale)[:, None, None]
+        intercept = b - np.einsum("kmsp,kp->kms", w, self.design.centers)
         if intercept.shape[1] > 1:
             intercept -= intercept.mean(axis=1, keepdims=True)
         relative = gap / self.null[:, None]
-        return Piece(coef.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
+        return Piece(w.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
 
 
 class _RidgeFit(NamedTuple):

@@ -133,12 +133,15 @@ class Curvature:
     def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array) -> Curvature:
         """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
         each = [columns.gram(one, some) for one, some in zip(own, mask, strict=True)]
-        gram = block_diag(*each) if len(each) > 1 else each[0]
         edge = block_diag(*(columns.sums(one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
-        if shares is not None:
-            gram_of_means, edge_of_means = columns.products(shares, mask)
-            gram -= gram_of_means
+        if shares is None:
+            gram = block_diag(*each) if len(each) > 1 else each[0]
+        else:
+            gram, edge_of_means = columns.products(shares, mask)
+            np.negative(gram, out=gram)
+            for block, end in zip(each, np.cumsum([len(one) for one in each]), strict=True):
+                gram[end - len(block) : end, end - len(block) : end] += block
             edge -= edge_of_means
             corner -= shares @ shares.T
         inverse = np.linalg.pinv(corner, rcond=1e-12, hermitian=True)

@@ -18,11 +18,13 @@ from scipy import sparse
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.data.weights import ROUNDING, Spread, spread_by, spread_of, spreads_by_blocks, weighted_quantiles
+from regsearch.models.linear.blocks import NUMBERS
 from regsearch.models.linear.fold_groups import Group
 
 SCALES = ("standard", "minmax", "robust", "none")
 QUARTILES = (0.25, 0.75)
 AT_ONCE = 64  # columns ...
+LEAST = 8  # ... of long ones as few ...
 BLOCKS = 16  # ... or what there is of sparse ones, in so many blocks
 
 
@@ -67,8 +69,9 @@ def measured_folds(matrix: Array, group: Group, weights: Array) -> list[Measured
     edges = np.searchsorted(group.labels[order], np.arange(group.trains.shape[1] + 1))
     parts = [(b, slice(*of), weights[order[slice(*of)]]) for b, of in enumerate(pairwise(edges)) if of[0] < of[1]]
     totals, found = np.zeros(group.trains.shape[1]), np.empty((5, group.trains.shape[1], matrix.shape[1]))
-    for start in range(0, matrix.shape[1], AT_ONCE):
-        here = slice(start, start + AT_ONCE)
+    size = min(max(LEAST, NUMBERS // len(matrix)), AT_ONCE)
+    for start in range(0, matrix.shape[1], size):
+        here = slice(start, start + size)
         columns = np.take(matrix.T[here], order, axis=1)
         for b, part, weight in parts:
             totals[b] = weight.sum()

@@ -9,23 +9,25 @@ Notation and shapes: as in `glm_ridge.py`; columns ``[r + 1, n]`` are those of t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from scipy.linalg import LinAlgError, solve
+from scipy.linalg.lapack import dposv
 from scipy.special import expit
 
 from regsearch._types import Array
+from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm_ridge import Ridge, RidgeFits
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import probabilities_and_losses
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.working_columns import WorkingColumns
 
 CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is taken to have a maximum
 WEAKER = 0.01  # share of the ridge that is left ...
 GROWN = 1.0  # ... and the change of a lead that says that there is none
 SIZE = 1000  # coefficients up to which Newton's steps are taken
-NUMBERS = 2**27  # of a copy of the columns that is made to look for such a decision
+NUMBERS = 2**27  # of the columns that are read to look for such a decision
 TOL = 1e-10  # ... and the duality gap that others are solved to, relative to the loss of the null model
 STEPS = 200
 HALVINGS = 40
@@ -66,20 +68,46 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
         return True
     if np.mean(faults) > FAULTS or design.shape[1] > SIZE or design.shape[1] * len(weights) > NUMBERS:
         return False
-    every, inverse = np.arange(design.shape[1]), design.inverse_scales("standard")[k]
-    columns = WorkingColumns.of(design.fold(k), design.train[k], every, design.means[k], inverse).features
-    columns = np.vstack([columns, np.ones(len(weights))])
+    eta = np.array(eta, dtype=np.float64)  # to be written to
     for _ in range(TRIED):
-        p = expit(eta)
-        hessian = (columns * (weights * p * (1 - p))) @ columns.T
-        hessian.flat[:: len(hessian) + 1] += HELD * np.trace(hessian) / len(hessian)
-        try:
-            eta = eta + solve(hessian, columns @ (weights * (y - p)), assume_a="pos") @ columns
-        except LinAlgError:  # no curvature is left
+        step = _newton_step(design, k, weights, eta, y)
+        if step is None:  # no curvature is left
             return False
+        for part, columns in _some_rows(design, k):
+            eta[part] += step @ columns
         if not _faults(eta, y).any():
             return True
     return False
+
+
+def _newton_step(design: Design, k: int, weights: Array, eta: Array, y: Array) -> Array | None:
+    """``[p + 1]`` from decisions ``[n]`` of a fold; `None` where the likelihood has no curvature but rounding."""
+    p = expit(eta)
+    residual, bend = weights * (y - p), np.sqrt(weights * p * (1 - p))
+    square, slope = Square(design.shape[1] + 1), np.zeros(design.shape[1] + 1)
+    for part, columns in _some_rows(design, k):
+        slope += columns @ residual[part]
+        square.add(np.multiply(columns, bend[part], out=columns).T)
+    hessian = square.whole()
+    hessian.flat[:: len(hessian) + 1] += HELD * np.trace(hessian) / len(hessian)
+    _, step, singular = dposv(hessian.T, slope, lower=1, overwrite_a=1)
+    return None if singular else np.asarray(step)
+
+
+def _some_rows(design: Design, k: int) -> Iterator[tuple[slice, Array]]:
+    """Parts of a fold's training rows, with the columns ``[p + 1, r]`` of these, to be written to."""
+    rows, p = design.train[k], design.shape[1]
+    matrix, center, inverse = design.fold(k), design.means[k, :, None], design.inverse_scales("standard")[k, :, None]
+    room = np.empty(0)
+    for part in some_rows(len(rows), p + 1):
+        some = rows[part]
+        room = room if room.size else np.empty((p + 1) * len(some))  # of the first part, which is the largest
+        made = room[: (p + 1) * len(some)].reshape(p + 1, -1)
+        made[-1] = 1.0
+        columns = np.take(matrix.T, some, axis=1, out=made[:-1], mode="clip")  # no other mode writes there itself
+        columns -= center
+        columns *= inverse
+        yield part, made
 
 
 def told_apart(columns: Array, y: Array) -> bool:
@@ -127,10 +155,10 @@ def _maximised(ridge: Ridge, theta: Array, strength: float) -> Array:
         p, loss = probabilities_and_losses(eta[:, None], ridge.y, ridge.weights)
         value = float(loss[0]) + _cost(here, held)
         slope = _products(ridge, (ridge.y - p)[:, 0] * ridge.weights) - held * here
-        try:
-            step = solve(_hessian(ridge, p[:, 0], held), slope.ravel(), assume_a="pos").reshape(here.shape)
-        except LinAlgError:  # no curvature is left but rounding
+        _, step, singular = dposv(_hessian(ridge, p[:, 0], held).T, slope.ravel(), lower=1, overwrite_a=1)
+        if singular:  # no curvature is left but rounding
             break
+        step = step.reshape(here.shape)
         move = ridge.decisions(step[:, None])[:, 0]
         length = _length(ridge, held, (here, step), (eta, move), value)
         if length is None or slope.ravel() @ step.ravel() <= SOLVED * value:

@@ -278,7 +278,9 @@ class FromRows:
         else:
             weighted = matrix[:, right].multiply(weights[:, None]).tocsc()
             product = (matrix[:, left].T @ weighted).toarray() - np.outer(centers[left], centers[right])
-        return np.asarray(product * inverse[left][:, None] * inverse[right])
+        product *= inverse[left][:, None]
+        product *= inverse[right]
+        return np.asarray(product)
 
     def _square(self, k: int, matrix: Array, some: Rows) -> Array:
         """Products of all pairs of some columns, a few training rows at a time."""

@@ -100,16 +100,24 @@ def convex(gram: Array) -> Quadratic:
     """A quadratic that knows how convex it is: a guess that a factorisation confirms."""
     size = np.sqrt(np.diag(gram))
     used = size > 0
-    unit = gram / np.outer(size, size) if used.all() else gram[np.ix_(used, used)] / np.outer(size[used], size[used])
-    factor, singular = dpotrf(unit.T, lower=1) if len(unit) else (unit, 1)
-    if singular:
+    unit = gram.copy() if used.all() else gram[np.ix_(used, used)]
+    unit /= size[used, None]
+    unit /= size[used]
+    least = _least(unit)
+    if least is None:
         return Quadratic(gram)
-    least = 1.0 / largest_from_below(lambda vector: dpotrs(factor, vector, lower=1)[0], len(unit))
     for share in SHARES:
-        lower = unit - share * least * np.eye(len(unit))
+        lower = unit.copy()
+        lower.flat[:: len(lower) + 1] -= share * least
         if share * least > DEPENDENT and not dpotrf(lower.T, lower=1, overwrite_a=1)[1]:
             return Quadratic(gram, share * least)
     return Quadratic(gram)
+
+
+def _least(unit: Array) -> float | None:
+    """About the smallest eigenvalue; `None` where there is no Cholesky factor."""
+    factor, singular = dpotrf(unit.T, lower=1) if len(unit) else (unit, 1)
+    return None if singular else 1.0 / largest_from_below(lambda vector: dpotrs(factor, vector, lower=1)[0], len(unit))
 
 
 def minimum(quadratic: Quadratic, slope: Array) -> Array:

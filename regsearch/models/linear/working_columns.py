@@ -144,8 +144,9 @@ def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:
     place[rows] = np.arange(len(rows))
     at = place[columns.indices]
     kept = at >= 0
-    ends = np.concatenate([[0], np.cumsum(kept)])[columns.indptr].astype(columns.indices.dtype)
-    data = (columns.data * np.repeat(inverse, np.diff(columns.indptr)))[kept]
+    ends = np.concatenate([[0], np.cumsum(kept, dtype=at.dtype)], dtype=at.dtype)[columns.indptr]
+    data = columns.data[kept]
+    data *= np.repeat(inverse, np.diff(ends))
     return sparse.csr_array((data, at[kept], ends), shape=(columns.shape[1], len(rows)))
 
 
@@ -159,5 +160,5 @@ def times(spread: Array, matrix: Matrix) -> Array:
     if isinstance(matrix, RowTable):
         found = matrix.sums(flat)
     else:
-        found = flat @ matrix if isinstance(matrix, np.ndarray) else (matrix.T @ flat.T).T
+        found = flat @ matrix if isinstance(matrix, np.ndarray) else np.ascontiguousarray((matrix.T @ flat.T).T)
     return np.asarray(found).reshape(*spread.shape[:-1], -1)

@@ -16,6 +16,7 @@ from regsearch.models.linear.threads import for_each
 from regsearch.models.linear.working_columns import columns_in_play
 
 NEAR = 0.8  # share of the threshold at the last of some lambdas from which a gradient has its column worked on
+AT_ONCE = 2**16  # numbers of lambdas whose gaps are told together
 
 
 class Fitting(Protocol):
@@ -42,33 +43,47 @@ class Fitting(Protocol):
 
 
 class _Fitted(NamedTuple):
-    """Decisions, fitted values and those that certify the fits ``[m, S, n]``, on a fold's rows, and losses ``[S]``."""
+    """The fits of some lambdas on a fold's columns in play ``[a]``, and what certifies them.
 
-    eta: Array
-    p: Array
-    dual: Array
+    Attributes
+    ----------
+    w, b, loss
+        ``[m, S, a]``, ``[m, S]`` and ``[S]``.
+    dual
+        ``[m, S, n]`` fitted values on the fold's rows whose residuals tell the gaps.
+    curvature
+        ``[m, S]`` mean curvatures, which only an L2 part asks for.
+    """
+
+    columns: Rows
+    w: Array
+    b: Array
     loss: Array
+    dual: Array
+    curvature: Array
+
+    @classmethod
+    def room(cls, columns: Rows, m: int, steps: int, n: int) -> _Fitted:
+        """To be written to."""
+        w, dual = np.empty((m, steps, len(columns))), np.empty((m, steps, n))
+        return cls(columns, w, np.empty((m, steps)), np.empty(steps), dual, np.zeros((m, steps)))
+
+    def at(self, step: int) -> _Standing:
+        return _Standing(self.columns, self.w[:, step], self.b[:, step])
 
 
-class _Past(NamedTuple):
-    """The last points: lambdas ``[h]``, w ``[K, m, h, p]`` and b ``[K, m, h]``."""
+class _Standing(NamedTuple):
+    """Where a fold stands: w ``[m, a]`` of columns ``[a]`` that are in play, and b ``[m]``."""
 
-    lambdas: Array
+    columns: Rows
     w: Array
     b: Array
 
-    def points(self, k: int, columns: Rows, newton: Newton) -> list[tuple[float, Iterate]]:
-        """Those of a fold on some of its columns, which are all that are not zero, and their lambdas."""
-        some = range(max(0, len(self.lambdas) - newton.past), len(self.lambdas))
-        return [(float(self.lambdas[i]), newton.point(self.w[k, :, i][:, columns], self.b[k, :, i])) for i in some]
-
-    def later(self, lambdas: Array, w: Array, b: Array) -> _Past:
-        """The last ones of these and others that come after."""
-        return _Past(
-            np.append(self.lambdas, lambdas)[-PAST:],
-            np.concatenate([self.w, w[:, :, -PAST:]], axis=2)[:, :, -PAST:].copy(),
-            np.concatenate([self.b, b[:, :, -PAST:]], axis=2)[:, :, -PAST:].copy(),
-        )
+    def on(self, newton: Newton, columns: Rows) -> Iterate:
+        """The point of columns that are no fewer."""
+        w = np.zeros((len(self.w), len(columns)))
+        w[:, np.searchsorted(columns, self.columns)] = self.w
+        return newton.point(w, self.b)
 
 
 class WorkingSets:
@@ -77,61 +92,83 @@ class WorkingSets:
     def __init__(self, solver: Fitting, terms: Terms, scale: str) -> None:
         folds, m, p = solver.shape
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
-        self.l1 = np.array(np.broadcast_to(terms.l1, (folds, p, m)).transpose(0, 2, 1), dtype=np.float64, order="C")
-        self.null = self.slope = solver.null_slope(scale)
-        self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.null_intercept for sample in solver.samples])
+        self.l1 = np.broadcast_to(np.asarray(terms.l1, dtype=np.float64), (folds, p, m)).transpose(0, 2, 1)
+        self.null = solver.null_slope(scale)
+        self.slope = list(self.null)  # [m, p] by fold
         self.working = np.zeros((folds, m, p), dtype=bool)
         self.known: list[tuple[Array, KeptCurvature | None]] = [(self.working[0], None)] * folds
-        self.past = _Past(np.empty(0), self.w[:, :, None][:, :, :0], self.b[:, :, None][:, :, :0])
+        self.past: list[list[tuple[float, _Standing]]] = [[] for _ in range(folds)]  # the last lambdas, and the points
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 
     def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
         """Solve the next lambdas: w ``[K, m, S, p]``, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
-        w, b = np.repeat(self.w[:, :, None], len(lambdas), axis=2), np.repeat(self.b[:, :, None], len(lambdas), axis=2)
-        slope, gap, self.curvature = np.empty_like(w), np.empty((len(w), len(lambdas))), np.zeros(b.shape)
-        self.working |= np.abs(self.slope) > NEAR * lambdas[-1] * self.l1
-        target, pending, again = tol * self.solver.null, list(range(len(w))), False
-        while pending:
-            fits = self._solve_folds(pending, w, b, lambdas, target, again)
-            residuals = [self.solver.samples[k].residual(fit.dual) for k, fit in zip(pending, fits, strict=True)]
-            slope[pending] = self.solver.correlate(pending, residuals, self.scale)
-            for k, fit in zip(pending, fits, strict=True):
-                gap[k] = self._gaps(k, w[k], slope[k], fit, lambdas)
-                if self.l2:
-                    self.curvature[k] = self.solver.samples[k].mean_curvatures(fit.eta, fit.p)
-            pending = [k for k in pending if np.any(gap[k] > target[k]) and self._extend(k, slope[k], lambdas)]
-            again = True
-        self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
-        self.past = self.past.later(lambdas, w, b)
-        return w, b, gap
+        folds, m, p = self.working.shape
+        gap, target = np.empty((folds, len(lambdas))), tol * self.solver.null
+        fits = [fit for some in self._together(len(lambdas)) for fit in self._advance(some, lambdas, target, gap)]
+        w = np.zeros((folds, m, len(lambdas), p))
+        for of_fold, fit in zip(w, fits, strict=True):
+            of_fold[..., fit.columns] = fit.w
+        self.curvature = np.stack([fit.curvature for fit in fits])
+        return w, np.stack([fit.b for fit in fits]), gap
 
-    def _solve_folds(
-        self, folds: list[int], w: Array, b: Array, lambdas: Array, target: Array, again: bool
-    ) -> list[_Fitted]:
+    def _together(self, steps: int) -> list[list[int]]:
+        """Folds that look at all columns together: no more than leave what they look at small beside the data."""
+        design, (folds, m, _) = self.solver.design, self.working.shape
+        size = folds if design.by_rows else max(1, design.room // (m * steps * max(design.shape)))
+        return [list(range(start, min(start + size, folds))) for start in range(0, folds, size)]
+
+    def _advance(self, folds: list[int], lambdas: Array, target: Array, gap: Array) -> list[_Fitted]:
+        """Solve the next lambdas of some folds; their gaps are written."""
+        found: dict[int, _Fitted] = {}
+        for k in folds:
+            self.working[k] |= np.abs(self.slope[k]) > NEAR * lambdas[-1] * self.l1[k]
+        pending = folds
+        while pending:
+            fits = self._solve_folds(pending, lambdas, target, found)
+            residuals = [self.solver.samples[k].residual(fit.dual) for k, fit in zip(pending, fits, strict=True)]
+            slopes = self.solver.correlate(pending, residuals, self.scale)
+            again = []
+            for k, fit, slope in zip(pending, fits, slopes, strict=True):
+                gap[k] = self._gaps(k, slope, fit, lambdas)
+                if np.any(gap[k] > target[k]) and self._extend(k, slope, lambdas):
+                    again.append(k)
+                self.slope[k] = slope[:, -1].copy()
+                found[k] = fit._replace(dual=fit.dual[:, :0].copy())  # it is large
+            pending = again
+        for k, fit in found.items():
+            points = [(float(lambda_), fit.at(step)) for step, lambda_ in enumerate(lambdas)]
+            self.past[k] = [*self.past[k], *points][-PAST:]
+        return [found[k] for k in folds]
+
+    def _solve_folds(self, folds: list[int], lambdas: Array, target: Array, found: dict[int, _Fitted]) -> list[_Fitted]:
         def solve(k: int) -> _Fitted:
-            return self._solve(k, w[k], b[k], lambdas, float(target[k]), again)
+            return self._solve(k, lambdas, float(target[k]), found.get(k))
 
         return for_each(solve, folds, self.solver.design.by_rows)
 
-    def _solve(self, k: int, w: Array, b: Array, lambdas: Array, target: float, again: bool) -> _Fitted:
-        """Solve on a fold's working coefficients, in place.
+    def _solve(self, k: int, lambdas: Array, target: float, before: _Fitted | None) -> _Fitted:
+        """Solve on a fold's working coefficients.
 
-        Each step starts from the one before it, or, once all steps have been solved, from itself.
+        Each step starts from the ones before it, or, once all steps have been solved, from itself.
         """
-        columns = np.flatnonzero(self.working[k].any(axis=0))
-        newton, points = self._newton(k, columns), list[Iterate]()
-        known = [] if again else self.past.points(k, columns, newton)
+        columns, sample = np.flatnonzero(self.working[k].any(axis=0)), self.solver.samples[k]
+        newton, null = self._newton(k, columns), _Standing(columns[:0], self.null[k][:, :0], sample.null_intercept)
+        fit = _Fitted.room(columns, len(sample.y), len(lambdas), sample.y.shape[2])
+        past = [] if before is not None else self.past[k][-newton.past :]
+        known = [(at, one.on(newton, columns)) for at, one in past]
         for step, lambda_ in enumerate(lambdas):
-            if again or not known:
-                start = newton.point(w[:, step, columns], b[:, step])
+            if before is not None or not known:
+                start = (null if before is None else before.at(step)).on(newton, columns)
             else:
                 start = newton.ahead([one for _, one in known], leading([at for at, _ in known], lambda_), lambda_)
-            points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
-            known = [*known, (float(lambda_), points[-1])][-newton.past :]
-            w[:, step, columns], b[:, step] = points[-1].w, points[-1].b
+            point = newton.solve(start, float(lambda_), target, self.solver.max_steps)
+            known = [*known, (float(lambda_), point)][-newton.past :]
+            fit.w[:, step], fit.b[:, step] = point.w, point.b
+            fit.loss[step], fit.dual[:, step] = point.loss, point.dual[:, 0]
+            if self.l2:
+                fit.curvature[:, step] = sample.mean_curvatures(point.eta, point.p)[:, 0]
         self._keep(k, newton)
-        eta, p, dual = (np.concatenate([getattr(one, name) for one in points], axis=1) for name in ("eta", "p", "dual"))
-        return _Fitted(eta, p, dual, np.array([point.loss for point in points]))
+        return fit
 
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
@@ -156,12 +193,17 @@ class WorkingSets:
         small = model is not None and model.gram.size <= room
         self.known[k] = self.working[k].copy(), model.kept() if model is not None and small else None
 
-    def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
-        l1 = self.l1[k][:, None]
-        penalty = lambdas * Terms(self.l1[k], self.l2).value(w.transpose(1, 0, 2), 1.0)
-        threshold = lambdas[:, None] * l1
-        slopes = slope, self.null[k][:, None]
-        return self.solver.samples[k].gaps(fit.loss + penalty, fit.dual, *slopes, threshold, lambdas * self.l2)
+    def _gaps(self, k: int, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
+        """``[S]``, of so few lambdas at a time that little is held beside them."""
+        sample, (m, steps, p) = self.solver.samples[k], slope.shape
+        penalty = Terms(self.l1[k][:, fit.columns], self.l2).value(fit.w.transpose(1, 0, 2), 1.0)
+        value, gap = fit.loss + lambdas * penalty, np.empty(steps)
+        size = max(1, AT_ONCE // (m * max(p, fit.dual.shape[2])))
+        for part in (slice(start, start + size) for start in range(0, steps, size)):
+            threshold = lambdas[part, None] * self.l1[k][:, None]
+            slopes = slope[:, part], self.null[k][:, None]
+            gap[part] = sample.gaps(value[part], fit.dual[:, part], *slopes, threshold, lambdas[part] * self.l2)
+        return gap
 
     def _extend(self, k: int, slope: Array, lambdas: Array) -> bool:
         """Work on the coefficients ``[m, S, p]`` that should not be zero; whether any is new."""

@@ -182,6 +182,23 @@ def test_memory_of_what_newton_steps_keep() -> None:
     assert peak < 6 * x.nbytes
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_memory_of_a_path_of_many_columns(penalty: str) -> None:
+    """The coefficients of a path, which are far more numbers than the data has, are never held together."""
+    rng = np.random.default_rng(0)
+    x = sparse.random_array((500, 20_000), density=0.003, rng=rng, format="csr")
+    problem = make_problem(x, (x[:, :200].sum(axis=1) + 0.1 * rng.normal(size=500) > 0.3).astype(int))
+    setup = Setup(problem, make_folds(4, problem, 0), resolve(DEFAULTS["binary"], problem))
+    LinearBackend(setup).evaluate(Candidate(0, Linear(penalty, 1.0)))  # compiles
+    tracemalloc.start()
+    found = LinearBackend(setup).evaluate(Candidate(0, Linear(penalty, Path(60, ratio=0.1))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.trajectory.steps > 40
+    assert peak < 4 * x.shape[1] * found.trajectory.steps * 8 / 2
+
+
 def test_says_what_is_not_certified() -> None:
     """Points whose duality gap is open are marked, and passed over where others are not; one that is chosen says so."""
     X, y = numbers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -244,3 +245,18 @@ def test_a_fit_that_is_at_fault_nowhere_is_proof_whatever_its_columns() -> None:
     solver, signs = LogLoss(design, y[:, None].astype(float)), 2.0 * y - 1
     assert seen_apart(design, 0, solver.samples[0], signs)
     assert not seen_apart(design, 0, solver.samples[0], np.where(np.arange(40) == 0, -signs, signs))
+
+
+def test_looking_for_a_separation_copies_no_columns() -> None:
+    """What is held is what a Newton step needs: products of all pairs of columns, and a few rows."""
+    X = _columns(6000, 100)
+    signal = X @ np.random.default_rng(1).normal(size=100)
+    design = Design(np.asfortranarray(X), (np.arange(6000),), (np.arange(0),), np.ones(6000))
+    solver = LogLoss(design, (signal > 0)[:, None].astype(float))
+    eta = signal + 0.05 * _columns(6000, 1, 2)[:, 0]
+    assert seen_apart(design, 0, solver.samples[0], eta)  # measures the columns, too
+    tracemalloc.start()
+    assert seen_apart(design, 0, solver.samples[0], eta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.7 * X.nbytes

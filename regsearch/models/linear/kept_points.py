@@ -1,0 +1,144 @@
+"""What is kept of the points of a path, and what folds said there of the rows that they validate.
+
+Notation and shapes
+
+=========  =============  ===========================================================================
+symbol     shape          meaning
+=========  =============  ===========================================================================
+K, S       int            folds, points
+n, p, m    int            rows, columns, outputs
+coef       [K, S, p, m]   coefficients of the caller's columns, most of them zero where there are many
+said       [n, S, m]      mean decisions of each row over the folds that validate it
+=========  =============  ===========================================================================
+
+A whole path of coefficients is larger than the data where columns are many. Later only predictions are asked for:
+points keep the coefficients of the columns that they use, or, where even these are more numbers, what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.models.base import Setup
+from regsearch.models.linear.decisions import decisions
+from regsearch.models.linear.design import Piece, Solver
+from regsearch.models.linear.solvers import Solvers
+from regsearch.models.out_of_fold import out_of_fold_mean
+
+
+@dataclass(frozen=True)
+class KeptPoints:
+    """Consecutive points of a path.
+
+    Attributes
+    ----------
+    columns, values
+        By fold, the columns ``[a]`` that any point uses, and their coefficients ``[S, a, m]``.
+    intercept
+        ``[K, S, m]``.
+    p
+        How many columns there are.
+    said
+        In place of coefficients, where those would be more numbers; see the module.
+    """
+
+    columns: Sequence[Rows]
+    values: Sequence[Array]
+    intercept: Array
+    p: int
+    said: Array | None = None
+
+    @classmethod
+    def of(cls, piece: Piece, rows: int, say: Callable[[], Array] | None) -> KeptPoints:
+        """Those of a piece of so many rows; `say` makes what is said, unless coefficients may be asked for."""
+        p = piece.coef.shape[2]
+        columns = [np.flatnonzero(coef.any(axis=(0, 2))) for coef in piece.coef]
+        if say is not None and rows < sum(map(len, columns)):
+            return cls([], [], piece.intercept, p, say())
+        pairs = zip(piece.coef, columns, strict=True)
+        return cls(columns, [coef if len(used) == p else coef[:, used] for coef, used in pairs], piece.intercept, p)
+
+    def at(self, step: int) -> tuple[Array, Array]:
+        """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""
+        folds, _, m = self.intercept.shape
+        coef = np.zeros((folds, self.p, m))
+        for of_fold, used, values in zip(coef, self.columns, self.values, strict=True):
+            of_fold[used] = values[step]
+        return coef, self.intercept[:, step]
+
+
+class PathPredictions:
+    """What folds say of rows, at points of their paths.
+
+    Parameters
+    ----------
+    setup, solvers
+        Of the search.
+    """
+
+    def __init__(self, setup: Setup, solvers: Solvers) -> None:
+        self.setup, self.solvers, self.design = setup, solvers, solvers.design
+
+    def said(self, k: int, solver: Solver, eta: Array, rows: Rows | slice = slice(None)) -> Array:
+        """What scores take for decisions ``[rows, S, m]`` of a fold, in the units of y."""
+        return self.solvers.targets.undone(k, solver.predicted(self.solvers.decided(k, eta, rows)))
+
+    def design_intercept(self, coef: Array, intercept: Array) -> Array:
+        """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
+        return np.asarray(intercept + np.einsum("p,...pm->...m", self.design.shift, coef))
+
+    def together(self, by_fold: Sequence[Array]) -> Array:
+        """``[n, S, m]``: the mean of what folds said ``[n_val, S, m]`` of the rows that they validate."""
+        steps, m = by_fold[0].shape[1:]
+        flat = ((rows, one.reshape(len(one), -1)) for rows, one in zip(self.setup.folds.val, by_fold, strict=True))
+        return out_of_fold_mean(flat, (self.design.shape[0], steps * m)).reshape(-1, steps, m)
+
+    def at(self, points: Sequence[tuple[KeptPoints, int]], solver: Solver) -> Array:
+        """``[s, n, m]``: the mean of what folds say of the rows that they validate, at some points."""
+        made = np.empty((len(points), self.design.shape[0], self.setup.problem.outputs))
+        asked = list[int]()
+        for i, (kept, step) in enumerate(points):
+            if kept.said is None:
+                asked.append(i)
+            else:
+                made[i] = kept.said[:, step]
+        most = self.design.room // (self.design.folds * made.shape[2] * max(self.design.shape))
+        size = max(1, len(asked) if self.design.by_rows else most)
+        for start in range(0, len(asked), size):
+            some = asked[start : start + size]
+            of_each = [kept.at(step) for kept, step in (points[i] for i in some)]
+            coef, intercept = (np.stack(part, axis=1) for part in zip(*of_each, strict=True))
+            made[some] = self._mean(coef, intercept, solver)
+        return made
+
+    def _mean(self, coef: Array, intercept: Array, solver: Solver) -> Array:
+        """``[s, n, m]`` of coefficients ``[K, s, p, m]``."""
+        _, steps, _, m = coef.shape
+        intercept = self.design_intercept(coef, intercept)
+        found = ((rows, self.said(k, solver, along + intercept[k], rows)) for k, rows, along in self._products(coef))
+        flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
+        every = out_of_fold_mean(flat, (self.design.shape[0], steps * m))
+        return every.reshape(-1, steps, m).transpose(1, 0, 2)
+
+    def _products(self, coef: Array) -> Iterator[tuple[int, Rows, Array]]:
+        """A fold, rows that it validates, and these times its coefficients ``[s, p, m]``, ``[rows, s, m]``."""
+        folds, steps, p, m = coef.shape
+        flat, val = coef.transpose(0, 1, 3, 2).reshape(folds, steps * m, p), self.setup.folds.val
+        if self.design.by_rows:
+            for view in self.design.views:
+                of_view = flat[view.start : view.stop].reshape(-1, p).T
+                for part, block in self.design.fold(view[0]).blocks(what="predicting rows"):
+                    every = (block @ of_view).reshape(-1, len(view), steps, m)
+                    held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
+                    yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))
+            return
+        if not self.design.shared:
+            for k, rows in enumerate(val):
+                yield k, rows, (self.design.fold(k)[rows] @ flat[k].T).reshape(-1, steps, m)
+            return
+        every = decisions(self.design.matrix, flat.reshape(-1, p)).reshape(folds, steps, m, -1)
+        yield from ((k, rows, np.moveaxis(every[k][..., rows], -1, 0)) for k, rows in enumerate(val))
