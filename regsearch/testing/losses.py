@@ -206,7 +206,7 @@ def fits_are_minima(cls: type[Loss]) -> None:
 
         def objective(theta: Array, terms: Terms = terms, lambda_: float = lambda_, gap: Array = gap) -> float:
             coef, intercept = (np.repeat(part[None, None], FOLDS, 0) for part in (theta[:-1, None], theta[-1:]))
-            one = Piece(coef, intercept, gap, gap)
+            one = Piece.of(coef, intercept, gap, gap)
             return float(_objective(solver, terms, np.array([lambda_]), one)[1, 0])
 
         start = np.append(piece.coef[1, 0, :, 0] * 0.9, piece.intercept[1, 0])
@@ -348,7 +348,7 @@ def _solved(solver: Glm, terms: Terms, lambdas: Array) -> Piece:
     pieces = list(solver.path(terms, SCALE, lambdas))
     names = ("coef", "intercept", "gap", "complexity")
     coef, intercept, gap, spent = (np.concatenate([getattr(one, name) for one in pieces], axis=1) for name in names)
-    return Piece(coef, intercept, gap, spent)
+    return Piece.of(coef, intercept, gap, spent)
 
 
 def _objective(solver: Glm, terms: Terms, lambdas: Array, piece: Piece) -> Array:

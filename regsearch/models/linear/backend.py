@@ -173,6 +173,7 @@ class LinearBackend:
         with deadline.interruptible():
             for piece in solver.path(terms, config.scale, lambdas, further):
                 path.add(self._scored(piece, solver))
+                del piece  # which may be large, before the next is made
                 ended = self._ends(path, solver, len(lambdas))
                 if ended or deadline.stop(deadline.clock() - started):
                     break
@@ -208,9 +209,8 @@ class LinearBackend:
         if piece.separable is None:
             return False
         growth = np.where(piece.separable, GROWTH, 1.0)
-        grown = replace(
-            piece, coef=piece.coef * growth[:, None, None, None], intercept=piece.intercept * growth[:, None, None]
-        )
+        coef, intercept = piece.coef * growth[:, None, None, None], piece.intercept * growth[:, None, None]
+        grown = Piece.of(coef, intercept, piece.gap, piece.complexity)
         limit, (found, *_) = self._scores(grown, self.setup.metrics[:1], solver)[0], path.scores()
         pairs = (limit.train, found.train), (limit.val, found.val)
         return not all(np.allclose(*pair, rtol=0, atol=SAME) for pair in pairs)
@@ -262,7 +262,7 @@ class LinearBackend:
         if self._late_metrics:
             kept, place = path.place(step)
             coef, intercept = kept.at(place)
-            here = Piece(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
+            here = Piece.of(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
             for metric, point in zip(self._late_metrics, self._scores(here, self._late_metrics, solver), strict=True):
                 train, val = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
                 found[metric.name] = Curves(train, val, self.setup.averaging)
@@ -311,7 +311,8 @@ class LinearBackend:
         Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one.
         """
         matrix, parts = self.design.fold(k), (self.setup.folds.train[k], self.setup.folds.val[k])
-        coef, intercept = piece.coef[k], self.predictions.design_intercept(piece.coef[k], piece.intercept[k])
+        coef = piece.held.fold(k)
+        intercept = self.predictions.design_intercept(coef, piece.intercept[k])
         scores, outside = [], []
         at_once = max(1, min(STEPS_AT_ONCE, DECISIONS // self.design.shape[0]))
         for start in range(0, len(coef), at_once):

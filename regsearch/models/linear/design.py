@@ -46,6 +46,7 @@ from regsearch.data.encoding import Missing
 from regsearch.data.row_table import RowHoles, RowTable
 from regsearch.data.weights import effective_rows, weighing
 from regsearch.models.linear.blocks import NUMBERS
+from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.fold_groups import fold_groups
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.scales import MeasuredColumns, column_divisors, measured_folds, row_divisors
@@ -316,8 +317,8 @@ class Piece:
 
     Attributes
     ----------
-    coef
-        ``[K, steps, p, m]`` coefficients of the caller's columns.
+    held
+        Coefficients of the caller's columns.
     intercept
         ``[K, steps, m]`` beside the caller's columns; beside those of `Design.matrix` it is ``shift @ coef`` more.
     gap
@@ -332,12 +333,28 @@ class Piece:
         under a ridge next to none; `None` where they are in no fold.
     """
 
-    coef: Array
+    held: Coefficients
     intercept: Array
     gap: Array
     complexity: Array
     losses: tuple[Array, Array] | None = None
     separable: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls, coef: Array, intercept: Array, gap: Array, complexity: Array, losses: tuple[Array, Array] | None = None
+    ) -> Piece:
+        """Of coefficients ``[K, steps, p, m]``."""
+        return cls(Coefficients.whole(coef), intercept, gap, complexity, losses)
+
+    @property
+    def steps(self) -> int:
+        return int(self.intercept.shape[1])
+
+    @property
+    def coef(self) -> Array:
+        """``[K, steps, p, m]``, made anew."""
+        return self.held.dense()
 
     def point(self, step: int) -> Piece:
         """One of its points."""
@@ -347,14 +364,13 @@ class Piece:
         """Some of its points."""
         losses = None if self.losses is None else (self.losses[0][:, steps], self.losses[1][:, steps])
         return Piece(
-            self.coef[:, steps], self.intercept[:, steps], self.gap[:, steps], self.complexity[:, steps], losses
+            self.held.part(steps), self.intercept[:, steps], self.gap[:, steps], self.complexity[:, steps], losses
         )
 
     def output(self, j: int) -> Piece:
         """The same of one of several targets."""
         losses = None if self.losses is None else (self.losses[0][..., j], self.losses[1][..., j])
-        one = slice(j, j + 1)
-        return Piece(self.coef[..., one], self.intercept[..., one], self.gap, self.complexity, losses)
+        return Piece(self.held.output(j), self.intercept[..., j : j + 1], self.gap, self.complexity, losses)
 
 
 def of_fold(y: Array, k: int) -> Array:

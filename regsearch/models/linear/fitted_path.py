@@ -9,7 +9,6 @@ one decides, the loss must have turned, too.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,9 +55,8 @@ class FittedPiece:
     @classmethod
     def of(cls, piece: Piece, kept: KeptPoints, curves: list[Curves], smooth: Curves | None = None) -> FittedPiece:
         """Of a piece, of which no more than the last point is held."""
-        steps = piece.gap.shape[1]
-        last = piece if steps == 1 else copy.deepcopy(piece.point(steps - 1))
-        return cls(kept, piece.gap, piece.complexity, curves, smooth, last)
+        last = piece if piece.steps == 1 else piece.point(piece.steps - 1)
+        return cls(kept, piece.gap, piece.complexity, curves, smooth, replace(last, held=last.held.copy()))
 
     @property
     def steps(self) -> int:

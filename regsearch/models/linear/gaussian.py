@@ -273,4 +273,4 @@ class Gaussian:
         intercept = self.source.target[:, None] - (coef @ (self.source.centers + self.design.shift)[:, :, None])[..., 0]
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
-        return Piece(coef[..., None], intercept[..., None], relative, complexity, losses)
+        return Piece.of(coef[..., None], intercept[..., None], relative, complexity, losses)

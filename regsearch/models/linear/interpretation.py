@@ -152,7 +152,7 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
         last = own / BELOW if problem.rows * problem.columns <= LARGE else own
         lambdas = np.union1d(np.geomspace(max(top, own), last, steps - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))
-    points = [piece.point(step) for piece in pieces for step in range(piece.coef.shape[1])]
+    points = [piece.point(step) for piece in pieces for step in range(piece.steps)]
     chosen = int(np.flatnonzero(lambdas == own)[0])
     w = np.concatenate([piece.coef[0] for piece in pieces]) * design.scales(config.scale)[0][:, None]
     return Fit(

@@ -24,6 +24,7 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.base import Setup
+from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.decisions import decisions
 from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.solvers import Solvers
@@ -36,39 +37,28 @@ class KeptPoints:
 
     Attributes
     ----------
-    columns, values
-        By fold, the columns ``[a]`` that any point uses, and their coefficients ``[S, a, m]``.
-    intercept
-        ``[K, S, m]``.
-    p
-        How many columns there are.
+    coef, intercept
+        Those of a `Piece`.
     said
-        In place of coefficients, where those would be more numbers; see the module.
+        In place of coefficients, where these would be more numbers; see the module.
     """
 
-    columns: Sequence[Rows]
-    values: Sequence[Array]
+    coef: Coefficients | None
     intercept: Array
-    p: int
     said: Array | None = None
 
     @classmethod
     def of(cls, piece: Piece, rows: int, say: Callable[[], Array] | None) -> KeptPoints:
         """Those of a piece of so many rows; `say` makes what is said, unless coefficients may be asked for."""
-        p = piece.coef.shape[2]
-        columns = [np.flatnonzero(coef.any(axis=(0, 2))) for coef in piece.coef]
-        if say is not None and rows < sum(map(len, columns)):
-            return cls([], [], piece.intercept, p, say())
-        pairs = zip(piece.coef, columns, strict=True)
-        return cls(columns, [coef if len(used) == p else coef[:, used] for coef, used in pairs], piece.intercept, p)
+        coef = piece.held.packed()
+        if say is not None and rows < coef.size:
+            return cls(None, piece.intercept, say())
+        return cls(coef, piece.intercept)
 
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""
-        folds, _, m = self.intercept.shape
-        coef = np.zeros((folds, self.p, m))
-        for of_fold, used, values in zip(coef, self.columns, self.values, strict=True):
-            of_fold[used] = values[step]
-        return coef, self.intercept[:, step]
+        assert self.coef is not None, "what is said there is kept"
+        return self.coef.part(slice(step, step + 1)).dense()[:, 0], self.intercept[:, step]
 
 
 class PathPredictions:
@@ -110,14 +100,16 @@ class PathPredictions:
         size = max(1, len(asked) if self.design.by_rows else most)
         for start in range(0, len(asked), size):
             some = asked[start : start + size]
-            of_each = [kept.at(step) for kept, step in (points[i] for i in some)]
-            coef, intercept = (np.stack(part, axis=1) for part in zip(*of_each, strict=True))
-            made[some] = self._mean(coef, intercept, solver)
+            made[some] = self._mean([points[i] for i in some], solver)
         return made
 
-    def _mean(self, coef: Array, intercept: Array, solver: Solver) -> Array:
-        """``[s, n, m]`` of coefficients ``[K, s, p, m]``."""
-        _, steps, _, m = coef.shape
+    def _mean(self, points: Sequence[tuple[KeptPoints, int]], solver: Solver) -> Array:
+        """``[s, n, m]``, by the coefficients."""
+        steps, m = len(points), self.setup.problem.outputs
+        coef = np.empty((self.design.folds, steps, self.design.shape[1], m))
+        intercept = np.empty((self.design.folds, steps, m))
+        for i, (kept, step) in enumerate(points):
+            coef[:, i], intercept[:, i] = kept.at(step)
         intercept = self.design_intercept(coef, intercept)
         found = ((rows, self.said(k, solver, along + intercept[k], rows)) for k, rows, along in self._products(coef))
         flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)

@@ -13,7 +13,7 @@ from regsearch.models.linear.design import Design
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
 from regsearch.models.linear.newton import Curvature
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.working_columns import ColumnsInPlay, columns_in_play
+from regsearch.models.linear.working_columns import ColumnsInPlay, Room, columns_in_play
 
 Correlate: TypeAlias = Callable[[list[int], list[Array], str], Array]
 INNER = 0.01  # share of what a point is above its minimum that a quadratic model may leave unsolved
@@ -52,6 +52,7 @@ class LogFold:
         self.curvature = power * float(sample.null_curvatures.mean())
         self._some: Rows = np.arange(0)
         self._columns: ColumnsInPlay | None = None
+        self._room = Room()
 
     @property
     def convexity(self) -> float:
@@ -91,7 +92,8 @@ class LogFold:
         if self._columns is None or not np.array_equal(some, self._some):
             design, inverse = self.design, self.design.inverse_scales(self.scale)[self.k]
             rows, means = design.train[self.k], design.means[self.k]
-            self._some, self._columns = some, columns_in_play(design.fold(self.k), rows, some, means, inverse)
+            self._some = some
+            self._columns = columns_in_play(design.fold(self.k), rows, some, means, inverse, self._room)
         return self._columns
 
     def _model(self, point: LogPoint, some: Rows) -> tuple[Quadratic, Array, Curvature]:

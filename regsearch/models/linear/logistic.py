@@ -29,6 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
 from regsearch.models.linear.freedom import column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
@@ -45,7 +46,7 @@ from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.separable import seen_apart, settle
 from regsearch.models.linear.threads import all_threads, for_each
 from regsearch.models.linear.working_columns import times
-from regsearch.models.linear.working_sets import WorkingSets
+from regsearch.models.linear.working_sets import UsedColumns, WorkingSets
 
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
@@ -123,7 +124,7 @@ class LogLoss:
 
     def decisions(self, point: Piece, k: int) -> Array:
         """``[m, 1, n]`` of a point, on the rows that a fold trains on."""
-        coef = point.coef[k, 0]
+        coef = point.held.fold(k)[0]
         offset = point.intercept[k, 0] + self.design.shift @ coef
         along = np.asarray(self.design.fold(k) @ coef)[self.design.train[k]]
         return np.ascontiguousarray((along + offset).T[:, None])
@@ -170,7 +171,7 @@ class LogLoss:
         folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
         for chunk in self._chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
-            w = np.array([[point.w.T for point in points] for points in along.points]).transpose(0, 2, 1, 3)
+            w = self._of_all([np.stack([point.w.T for point in points], axis=1) for points in along.points])
             b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
             yield self._piece(scale, w, b, along.gap * self.null[:, None], along.freedom)
 
@@ -197,28 +198,28 @@ class LogLoss:
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
         for strengths in self._chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
-            piece, starts = self._ridge_piece(scale, starts, strengths)
-            yield piece
+            yield self._ridge_piece(scale, starts, strengths)
 
-    def _ridge_piece(
-        self, scale: str, starts: list[Array | None], strengths: Array
-    ) -> tuple[Piece, list[Array | None]]:
-        """The points of some strengths, and what later ones start from."""
-        (folds, m, p), by_rows = self.shape, self.design.by_rows
-        w = np.empty((folds, m, len(strengths), p))
+    def _ridge_piece(self, scale: str, starts: list[Array | None], strengths: Array) -> Piece:
+        """The points of some strengths; what later ones start from is put in the place of what these do."""
 
         def fit(k: int) -> _RidgeFit:
             found = self._ridge_fold(k, scale, starts[k], strengths)
-            w[k] = found.w
-            return found._replace(theta=found.theta[:, -1:].copy(), w=w[k])
+            starts[k] = found.theta[:, -1:].copy()
+            return found
 
-        if by_rows:  # each is formed on all threads of BLAS, whose number is that of the process
-            for k in range(folds):
+        if self.design.by_rows:  # each is formed on all threads of BLAS, whose number is that of the process
+            for k in range(len(starts)):
                 self._ridge(k, scale)
-        fits = for_each(fit, range(folds), by_rows)
+        fits = for_each(fit, range(len(starts)), self.design.by_rows)
         b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[2:])
-        piece = self._piece(scale, w, b, gap, freedom)
-        return replace(piece, separable=separable if separable.any() else None), [one.theta for one in fits]
+        piece = self._piece(scale, self._of_all([one.w for one in fits]), b, gap, freedom)
+        return replace(piece, separable=separable if separable.any() else None)
+
+    def _of_all(self, w: list[Array]) -> list[UsedColumns]:
+        """Coefficients ``[m, S, p]`` of each fold."""
+        every = np.arange(self.shape[2])
+        return [UsedColumns(every, one) for one in w]
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
@@ -264,16 +265,16 @@ class LogLoss:
     def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
         return Ridge(basis, sample.y, sample.weights, rows)
 
-    def _freedom(self, w: Array, curvature: Array, strengths: Array, scale: str) -> Array:
+    def _freedom(self, fits: list[UsedColumns], curvature: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
-        count = np.stack([(one != 0).sum(axis=-1) for one in w]).astype(np.float64)
+        count = np.stack([(one.w != 0).sum(axis=-1) for one in fits]).astype(np.float64)
         if not strengths.any():
             return np.asarray(count.sum(axis=1))
         powers = column_powers(self.design, scale)
-        power = np.stack([(one != 0) @ of for one, of in zip(w, powers, strict=True)]) * curvature
+        power = np.stack([(one.w != 0) @ of[one.columns] for one, of in zip(fits, powers, strict=True)]) * curvature
         rank = np.array([len(rows) - 1.0 for rows in self.design.train])[:, None, None]
         most = most_freedom(np.minimum(count, rank), power, strengths).sum(axis=1)
-        if any(len(rows) < w.shape[3] for rows in self.design.train):
+        if any(len(rows) < self.shape[2] for rows in self.design.train):
             return np.asarray(most)  # where a spectrum is not cheap
         whole = [self._freedom_of_all(k, scale, one, strengths) for k, one in enumerate(curvature)]
         return np.asarray(np.minimum(most, np.stack(whole)))
@@ -289,14 +290,16 @@ class LogLoss:
                 self._values[k, scale] = primal_values(matrix, rows, *columns, self.samples[k].weights)
         return curved_freedom(curvature, self._values[k, scale], strengths)
 
-    def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
-        """Of coefficients that are written to: they are large."""
-        w *= self.design.inverse_scales(scale)[:, None, None]
-        intercept = b - np.einsum("kmsp,kp->kms", w, self.design.centers)
+    def _piece(self, scale: str, fits: list[UsedColumns], b: Array, gap: Array, complexity: Array) -> Piece:
+        """Of coefficients that are written to, as they are large, and b ``[K, m, S]``."""
+        intercept = b.copy()
+        for k, (columns, w) in enumerate(fits):
+            coef = np.multiply(w, self.design.inverse_scales(scale)[k, columns], out=w)
+            intercept[k] -= coef @ (self.design.means[k, columns] + self.design.shift[columns])
         if intercept.shape[1] > 1:
             intercept -= intercept.mean(axis=1, keepdims=True)
-        relative = gap / self.null[:, None]
-        return Piece(w.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
+        held = Coefficients([columns for columns, _ in fits], [w.transpose(1, 2, 0) for _, w in fits], self.shape[2])
+        return Piece(held, intercept.transpose(0, 2, 1), gap / self.null[:, None], complexity)
 
 
 class _RidgeFit(NamedTuple):

@@ -214,7 +214,7 @@ class FoldPath(Generic[PointT]):
         some = np.flatnonzero(used.any(axis=1))
         some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
         own, gram = used[some].ravel(), self.loss.quadratic(point, some).gram
-        return spent(gram if own.all() else gram[own].T[own], bends, lambda_)  # a Gram matrix is symmetric
+        return spent(gram, bends, lambda_, np.flatnonzero(own))
 
 
 class DescendingFold(Protocol[PointT]):

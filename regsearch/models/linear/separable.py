@@ -73,11 +73,16 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
         step = _newton_step(design, k, weights, eta, y)
         if step is None:  # no curvature is left
             return False
-        for part, columns in _some_rows(design, k):
-            eta[part] += step @ columns
+        _decide(design, k, step, eta)
         if not _faults(eta, y).any():
             return True
     return False
+
+
+def _decide(design: Design, k: int, step: Array, eta: Array) -> None:
+    """Add what a step ``[p + 1]`` says of a fold's training rows to their decisions ``[n]``."""
+    for part, columns in _some_rows(design, k):
+        eta[part] += step @ columns
 
 
 def _newton_step(design: Design, k: int, weights: Array, eta: Array, y: Array) -> Array | None:

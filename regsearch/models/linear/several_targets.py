@@ -112,7 +112,7 @@ class SeveralTargets:
             coef = np.concatenate([piece.coef for piece in pieces], axis=-1)
             intercept = np.concatenate([piece.intercept for piece in pieces], axis=-1)
             freedom = np.asarray(sum(piece.complexity for piece in pieces))
-            yield Piece(coef, intercept, np.asarray(gap), freedom, None if both is None else (both[0], both[1]))
+            yield Piece.of(coef, intercept, np.asarray(gap), freedom, None if both is None else (both[0], both[1]))
 
     def _sets(self, terms: RowTerms, scale: str) -> RowSets:
         powers, first = column_powers(self.design, scale), self.solvers[0]
@@ -136,7 +136,7 @@ class SeveralTargets:
         intercept = means[:, None] - np.einsum("kspt,kp->kst", coef, centers)
         gap = np.divide(fits.gap, self.null[:, None], out=np.zeros_like(fits.gap), where=self.null[:, None] > 0)
         ranks = np.array([[len(rows) - 1.0] for rows in self.design.train]) * len(self.sources)
-        return Piece(coef, intercept, gap, np.minimum(freedom, ranks), (fits.train, fits.val))
+        return Piece.of(coef, intercept, gap, np.minimum(freedom, ranks), (fits.train, fits.val))
 
 
 class _Rest:
@@ -154,11 +154,11 @@ class _Rest:
     @property
     def steps(self) -> int:
         assert self.piece is not None
-        return int(self.piece.coef.shape[1])
+        return self.piece.steps
 
     def take(self, steps: int) -> Piece:
         """Its next points."""
         assert self.piece is not None
         taken, rest = self.piece.part(slice(0, steps)), self.piece.part(slice(steps, None))
-        self.piece = rest if rest.coef.shape[1] else None
+        self.piece = rest if rest.steps else None
         return taken

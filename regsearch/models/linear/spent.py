@@ -94,31 +94,36 @@ class Bends:
         return total - float(np.vdot(sums, sums))
 
 
-def spent(gram: Array, bends: Bends, lambda_: float) -> float:
-    """The trace of ``(gram + lambda bends)^-1 gram``."""
-    if not len(gram):
+def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) -> float:
+    """The trace of ``(gram + lambda bends)^-1 gram``, of some coefficients alone where `own` says which."""
+    own = np.arange(len(gram)) if own is None else own
+    if not len(own):
         return 0.0
-    size, bends = np.diag(gram), bends.times(lambda_)
+    size, bends = np.diag(gram)[own], bends.times(lambda_)
     bends = Bends(bends.diagonal + FLAT * size, bends.along, bends.group)  # columns without a penalty may repeat
     square = size + bends.diagonal - bends.along**2
     if (square > 0).all():
         root = np.sqrt(square)
         bends = bends.of_units(root)
-        inverse = _single(gram, bends, root)
-        inverse = _double(gram, bends, root) if inverse is None else inverse
+        inverse = _single(gram, bends, root, own)
+        inverse = _double(gram[np.ix_(own, own)], bends, root) if inverse is None else inverse
         if inverse is not None:
-            return len(gram) - bends.trace(inverse)
-        gram = gram / np.outer(root, root)
+            return len(own) - bends.trace(inverse)
+        gram, own = gram[np.ix_(own, own)] / np.outer(root, root), np.arange(len(own))
+    gram = gram[np.ix_(own, own)]
     return float(np.trace(np.linalg.solve(bends.added_to(gram), gram)))  # of a penalty that is not convex
 
 
-def _single(gram: Array, bends: Bends, root: Array) -> Reals | None:
+def _single(gram: Array, bends: Bends, root: Array, own: Rows) -> Reals | None:
     """The inverse in single precision; `None` where that is not enough."""
     shrink = (1.0 / root).astype(np.float32)
-    unit = gram.astype(np.float32)
+    unit = np.empty((len(own), len(own)), dtype=np.float32)
+    for row, j in zip(unit, own, strict=True):
+        row[:] = gram[j][own]
     unit *= shrink[:, None]
     unit *= shrink
-    factor, indefinite = spotrf(bends.added_to(unit).T, lower=1, clean=1, overwrite_a=1)
+    unit = bends.added_to(unit)
+    factor, indefinite = spotrf(unit.T, lower=1, clean=1, overwrite_a=1)
     if indefinite or (np.diag(factor) ** 2).min() < APART:
         return None
     return lower_inverse(factor, strtri)

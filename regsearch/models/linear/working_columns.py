@@ -16,6 +16,7 @@ from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.row_columns import RowColumns
 
 COLUMNS_AT_ONCE = 32
+GROWTH = 1.1  # times the numbers that are asked for, which there is room for
 
 
 class ColumnsInPlay(Protocol):
@@ -55,11 +56,28 @@ class ColumnsInPlay(Protocol):
         ...
 
 
-def columns_in_play(matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> ColumnsInPlay:
-    """Some columns of a fold's rows: those of a table stay where they are."""
+class Room:
+    """Where columns are copied to that are worked on one after another: made anew only where they are more."""
+
+    def __init__(self) -> None:
+        self._numbers = np.empty(0)
+
+    def of(self, columns: int, rows: int) -> Array:
+        """``[columns, rows]``, to be written to; what was there before is gone."""
+        count = columns * rows
+        if self._numbers.size < count:
+            self._numbers = np.empty(0)
+            self._numbers = np.empty(int(GROWTH * count))
+        return self._numbers[:count].reshape(columns, rows)
+
+
+def columns_in_play(
+    matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room
+) -> ColumnsInPlay:
+    """Some columns of a fold's rows: those of a table stay where they are, others are copied to a room."""
     if isinstance(matrix, RowTable):
         return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
-    return WorkingColumns.of(matrix, rows, columns, center, inverse)
+    return WorkingColumns.of(matrix, rows, columns, center, inverse, room)
 
 
 @dataclass(frozen=True)
@@ -78,11 +96,13 @@ class WorkingColumns:
     shift: Array
 
     @classmethod
-    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> WorkingColumns:
+    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room) -> WorkingColumns:
         center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
             return cls(_sparse_rows(matrix[:, columns], rows, inverse), center * inverse)
-        return cls(scaled(matrix.T, columns, rows, center, inverse), np.zeros(len(columns)))
+        features = room.of(len(columns), len(rows))
+        scale(matrix.T, columns, rows, center, inverse, features)
+        return cls(features, np.zeros(len(columns)))
 
     def predict(self, w: Array) -> Array:
         return np.asarray(w @ self.features - (w @ self.shift)[:, None])
@@ -107,6 +127,7 @@ class WorkingColumns:
             dense = self._stack(factors[:, part], mask, part)
             square.add(dense.T)
             edge += dense @ factors[:, part].T
+            del dense  # before the next is made
         return square.whole(), edge
 
     def across(self, weights: Array, some: Rows) -> Array | None:
@@ -130,12 +151,10 @@ class WorkingColumns:
 
 
 @compiled
-def scaled(turned: Array, columns: Rows, rows: Rows, center: Array, inverse: Array) -> Array:
-    """``[a, rows]`` of a matrix turned round ``[p, n]``, a column at a time: less `center`, times `inverse`."""
-    features = np.empty((len(columns), len(rows)))
+def scale(turned: Array, columns: Rows, rows: Rows, center: Array, inverse: Array, features: Array) -> None:
+    """Write columns ``[a, rows]`` of a matrix turned round ``[p, n]``: less `center`, times `inverse`."""
     for i in range(len(columns)):
         features[i] = (turned[columns[i]][rows] - center[i]) * inverse[i]
-    return features
 
 
 def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:

@@ -13,7 +13,7 @@ from regsearch.models.linear.newton import PAST, Iterate, KeptCurvature, Newton,
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.threads import for_each
-from regsearch.models.linear.working_columns import columns_in_play
+from regsearch.models.linear.working_columns import Room, columns_in_play
 
 NEAR = 0.8  # share of the threshold at the last of some lambdas from which a gradient has its column worked on
 AT_ONCE = 2**16  # numbers of lambdas whose gaps are told together
@@ -40,6 +40,13 @@ class Fitting(Protocol):
     def correlate(self, folds: list[int], residuals: list[Array], scale: str) -> Array:
         """``[F, m, S, p]`` products of the scaled columns with weighted residuals ``[m, S, n]`` of each fold."""
         ...
+
+
+class UsedColumns(NamedTuple):
+    """Columns ``[a]`` that a fold uses, and their coefficients, scaled, ``[m, S, a]``."""
+
+    columns: Rows
+    w: Array
 
 
 class _Fitted(NamedTuple):
@@ -69,7 +76,7 @@ class _Fitted(NamedTuple):
         return cls(columns, w, np.empty((m, steps)), np.empty(steps), dual, np.zeros((m, steps)))
 
     def at(self, step: int) -> _Standing:
-        return _Standing(self.columns, self.w[:, step], self.b[:, step])
+        return _Standing(self.columns, self.w[:, step].copy(), self.b[:, step].copy())
 
 
 class _Standing(NamedTuple):
@@ -93,23 +100,20 @@ class WorkingSets:
         folds, m, p = solver.shape
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
         self.l1 = np.broadcast_to(np.asarray(terms.l1, dtype=np.float64), (folds, p, m)).transpose(0, 2, 1)
-        self.null = solver.null_slope(scale)
+        self.null, self.room = solver.null_slope(scale), Room()
         self.slope = list(self.null)  # [m, p] by fold
         self.working = np.zeros((folds, m, p), dtype=bool)
         self.known: list[tuple[Array, KeptCurvature | None]] = [(self.working[0], None)] * folds
         self.past: list[list[tuple[float, _Standing]]] = [[] for _ in range(folds)]  # the last lambdas, and the points
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 
-    def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
-        """Solve the next lambdas: w ``[K, m, S, p]``, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
-        folds, m, p = self.working.shape
-        gap, target = np.empty((folds, len(lambdas))), tol * self.solver.null
+    def advance(self, lambdas: Array, tol: float) -> tuple[list[UsedColumns], Array, Array]:
+        """Solve the next lambdas: coefficients of each fold, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
+        gap, target = np.empty((len(self.working), len(lambdas))), tol * self.solver.null
         fits = [fit for some in self._together(len(lambdas)) for fit in self._advance(some, lambdas, target, gap)]
-        w = np.zeros((folds, m, len(lambdas), p))
-        for of_fold, fit in zip(w, fits, strict=True):
-            of_fold[..., fit.columns] = fit.w
+        self.room = Room()  # others may want it before there are further lambdas
         self.curvature = np.stack([fit.curvature for fit in fits])
-        return w, np.stack([fit.b for fit in fits]), gap
+        return [UsedColumns(fit.columns, fit.w) for fit in fits], np.stack([fit.b for fit in fits]), gap
 
     def _together(self, steps: int) -> list[list[int]]:
         """Folds that look at all columns together: no more than leave what they look at small beside the data."""
@@ -173,7 +177,7 @@ class WorkingSets:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scales(self.scale)[k]
-        some = columns_in_play(design.fold(k), design.train[k], columns, design.means[k], inverse)
+        some = columns_in_play(design.fold(k), design.train[k], columns, design.means[k], inverse, self.room)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton

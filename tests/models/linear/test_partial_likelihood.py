@@ -14,7 +14,7 @@ from regsearch.models.linear.glm import Glm
 from regsearch.models.linear.newton import Curvature, Newton
 from regsearch.models.linear.partial_likelihood import CoxSample
 from regsearch.models.linear.solvers import Solvers
-from regsearch.models.linear.working_columns import WorkingColumns
+from regsearch.models.linear.working_columns import Room, WorkingColumns
 
 
 def survival(n: int, p: int, sample_weight: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def test_curvature_is_the_change_of_the_gradient(kind: type, efron: bool) -> Non
     x, y, weights = survival(40, 4, not efron)
     sample, rows = CoxSample(y[None, None], weights, efron), np.arange(40)
     center = x.mean(axis=0)
-    columns = WorkingColumns.of(kind(x), rows, np.arange(4), center, np.ones(4))
+    columns = WorkingColumns.of(kind(x), rows, np.arange(4), center, np.ones(4), Room())
     mask = np.array([[True, True, False, True]])
     newton = Newton(columns, mask, sample, np.zeros((1, 4)), np.zeros((1, 4)), 0.0)
     w = np.array([[0.5, -0.3, 0.0, 0.2]])

@@ -66,7 +66,7 @@ def solved(s: Solver, penalty: Penalty, lambdas: Array, scale: str = "standard")
     pieces = list(s.path(penalty.terms(lambda: s.initial(scale)), scale, lambdas))
     parts = [[getattr(piece, name) for piece in pieces] for name in ("coef", "intercept", "gap", "complexity")]
     coef, intercept, gap, complexity = (np.concatenate(part, axis=1) for part in parts)
-    return Piece(coef, intercept, gap, complexity)
+    return Piece.of(coef, intercept, gap, complexity)
 
 
 def grid(s: Solver, penalty: Penalty, ratio: float = 0.02, scale: str = "standard") -> Array:

@@ -1,0 +1,82 @@
+"""Coefficients of consecutive points of a path, of the columns alone that any of them uses.
+
+Notation and shapes
+
+=========  =============  ============================================
+symbol     shape          meaning
+=========  =============  ============================================
+K, S       int            folds, points
+p, m       int            columns, outputs
+a          int            columns in use, of a fold
+=========  =============  ============================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Those ``[K, S, p, m]`` of a path; see the module.
+
+    Attributes
+    ----------
+    columns
+        By fold, the columns ``[a]`` that are in use, ascending.
+    values
+        By fold, their coefficients ``[S, a, m]``.
+    p
+        How many columns there are.
+    """
+
+    columns: Sequence[Rows]
+    values: Sequence[Array]
+    p: int
+
+    @classmethod
+    def whole(cls, coef: Array) -> Coefficients:
+        """Of all columns ``[K, S, p, m]``."""
+        return cls([np.arange(coef.shape[2])] * len(coef), list(coef), coef.shape[2])
+
+    @property
+    def size(self) -> int:
+        """How many numbers are held of each point and output."""
+        return sum(map(len, self.columns))
+
+    def packed(self) -> Coefficients:
+        """The same without columns that no point uses."""
+        used = [values.any(axis=(0, 2)) for values in self.values]
+        pairs = list(zip(used, self.columns, self.values, strict=True))
+        kept = [values if some.all() else values[:, some] for some, _, values in pairs]
+        return Coefficients([columns[some] for some, columns, _ in pairs], kept, self.p)
+
+    def fold(self, k: int) -> Array:
+        """``[S, p, m]``."""
+        values = self.values[k]
+        if values.shape[1] == self.p:
+            return values
+        made = np.zeros((len(values), self.p, values.shape[2]))
+        made[:, self.columns[k]] = values
+        return made
+
+    def dense(self) -> Array:
+        """``[K, S, p, m]``."""
+        return np.stack([self.fold(k) for k in range(len(self.values))])
+
+    def part(self, steps: slice) -> Coefficients:
+        """Those of some points."""
+        return Coefficients(self.columns, [values[steps] for values in self.values], self.p)
+
+    def output(self, j: int) -> Coefficients:
+        """Those of one output."""
+        return Coefficients(self.columns, [values[..., j : j + 1] for values in self.values], self.p)
+
+    def copy(self) -> Coefficients:
+        """The same, without what else is held where these lie."""
+        return Coefficients(self.columns, [values.copy() for values in self.values], self.p)
