@@ -32,6 +32,7 @@ from regsearch._types import Array, Rows
 
 FLAT = 1e-6  # the ridge that stands for none
 APART = 1e-2  # share of a column that those before do not explain, from which single precision tells six digits
+AT_ONCE = 64  # rows that are rounded to it
 SMALL = 64  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
 Reals: TypeAlias = NDArray[np.floating[Any]]  # in either precision
@@ -118,8 +119,8 @@ def _single(gram: Array, bends: Bends, root: Array, own: Rows) -> Reals | None:
     """The inverse in single precision; `None` where that is not enough."""
     shrink = (1.0 / root).astype(np.float32)
     unit = np.empty((len(own), len(own)), dtype=np.float32)
-    for row, j in zip(unit, own, strict=True):
-        row[:] = gram[j][own]
+    for part in (slice(start, start + AT_ONCE) for start in range(0, len(own), AT_ONCE)):
+        unit[part] = gram[own[part]].take(own, axis=1)
     unit *= shrink[:, None]
     unit *= shrink
     unit = bends.added_to(unit)

@@ -187,9 +187,9 @@ def test_memory_of_what_newton_steps_keep() -> None:
 def test_memory_of_a_path_of_many_columns(penalty: str) -> None:
     """The coefficients of a path, which are far more numbers than the data has, are never held together."""
     rng = np.random.default_rng(0)
-    x = sparse.random_array((400, 6000), density=0.004, rng=rng, format="lil")  # to be written to
-    x[:, :30] = rng.normal(size=(400, 30))
-    problem = make_problem(x.tocsr(), (x[:, :30].sum(axis=1) + rng.normal(size=400) > 0).astype(int))
+    x = sparse.random_array((450, 6000), density=0.004, rng=rng, format="lil")  # to be written to
+    x[:, :30] = rng.normal(size=(450, 30))
+    problem = make_problem(x.tocsr(), (x[:, :30].sum(axis=1) + rng.normal(size=450) > 0).astype(int))
     setup = Setup(problem, make_folds(4, problem, 0), resolve(DEFAULTS["binary"], problem))
     LinearBackend(setup).evaluate(Candidate(0, Linear(penalty, 1.0)))  # compiles
     tracemalloc.start()
