@@ -78,6 +78,11 @@ class Averaging:
         shares = None if self.shares is None or not count else self.shares[which] / self.shares[which].sum()
         return Averaging(count, min(self.effective, float(count)), self.overlap, shares)
 
+    @property
+    def weights(self) -> Array:
+        """``[K]`` that sum to one, also where folds count alike."""
+        return np.full(self.folds, 1 / self.folds) if self.shares is None else self.shares
+
     def mean(self, values: Array) -> Array:
         """``[...]`` of values ``[K, ...]``; NaN of no fold."""
         if not len(values):

@@ -1,6 +1,6 @@
-"""Scores that a mean over rows determines: the score of each row, and what becomes of a mean under shares of rows.
+"""Scores that a mean over rows determines: the score of each row, and what becomes of a mean.
 
-Notation: T configs, n rows, m outputs, B resamples.
+Notation: T configs, n rows, m outputs.
 """
 
 from __future__ import annotations
@@ -48,21 +48,12 @@ def _right(y: NDArray[Any], decisions: Array) -> Array:
     return np.asarray(winners(decisions) == y, dtype=float)
 
 
-def mean_itself(mean: Array, y: NDArray[Any], shares: NDArray[Any]) -> Array:
-    """A score that is the mean of its rows'."""
-    return mean
-
-
-def _rooted(mean: Array, y: NDArray[Any], shares: NDArray[Any]) -> Array:
+def _rooted(mean: Array) -> Array:
     return np.asarray(-np.sqrt(-mean))
 
 
-def _r2(mean: Array, y: NDArray[Any], shares: NDArray[Any]) -> Array:
-    """One minus the mean squared error over the variance of y, under shares ``[n, B]``."""
-    centred = y - y.mean()
-    variance = centred**2 @ shares - (centred @ shares) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows
-        return np.asarray(1 + mean / variance)
+def _explained(mean: Array) -> Array:
+    return 1 + mean
 
 
 OF_ROWS: dict[str, Callable[[NDArray[Any], Array], Array]] = {  # scores [T, n] of decisions [T, n, m]
@@ -75,7 +66,18 @@ OF_ROWS: dict[str, Callable[[NDArray[Any], Array], Array]] = {  # scores [T, n] 
     "neg_log_loss": _log_likelihood,
     "accuracy": _right,
 }
-OF_A_MEAN: dict[str, Callable[[Array, NDArray[Any], NDArray[Any]], Array]] = {  # those that are more than the mean
+OF_A_MEAN: dict[str, Callable[[Array], Array]] = {  # those that are more than the mean
     "neg_root_mean_squared_error": _rooted,
-    "r2": _r2,
+    "r2": _explained,
 }
+OVER_VARIANCE = frozenset({"r2"})  # the score of a row is divided by the variance of y among those it is scored with
+
+
+def of_mean(name: str, mean: Array) -> Array:
+    """The score that a mean over rows determines, by the name of its formula."""
+    return OF_A_MEAN[name](mean) if name in OF_A_MEAN else mean
+
+
+def is_plain_mean(name: str) -> bool:
+    """Whether a score is a mean over rows, and nothing else."""
+    return name in OF_ROWS and name not in OF_A_MEAN

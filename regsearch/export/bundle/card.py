@@ -107,10 +107,9 @@ def _cautions_of_ensemble(made: Mapping[str, Any]) -> list[str]:
         return [
             "Its members were selected on the rows that score it, so it flatters: expect a little less on new data."
         ]
-    low, high = map(_number, corrected["interval"])
     return [
         f"Being selected from {corrected['configs']} trials flatters a score: on rows that did not select it, it is "
-        f"worth {_number(corrected['score'])} ({low} to {high})."
+        f"worth {_worth(corrected)}."
     ]
 
 
@@ -200,6 +199,13 @@ def _trained(score: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
+def _worth(corrected: Mapping[str, Any]) -> str:
+    """A corrected score, with its interval if it is known."""
+    interval = corrected["interval"]
+    between = "" if interval is None else f" ({_number(interval[0])} to {_number(interval[1])})"
+    return f"{_number(corrected['score'])}{between}"
+
+
 def _cautions(made: Mapping[str, Any]) -> list[str]:
     """What a reader must know not to take the score for more than it is."""
     corrected = made["score"]["corrected"]
@@ -208,12 +214,11 @@ def _cautions(made: Mapping[str, Any]) -> list[str]:
     plain = [f"Without regularization it would diverge: {DIVERGES}."] if made.get("reference_diverges") else []
     if corrected is None:
         return [FLATTERS, *plain]
-    low, high = map(_number, corrected["interval"])
     own = made["rule"] != "best" and corrected["plain"] == made["score"]["val"]
     which = f"what {as_code(made['rule'])} chose" if own else "the best of this study"
     return [
         f"Being {'chosen from' if own else 'the best of'} {corrected['configs']} configs flatters a score: {which}, "
-        f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that.",
+        f"{_number(corrected['plain'])}, is worth {_worth(corrected)} without that.",
         *plain,
     ]
 

@@ -5,21 +5,19 @@ validates, B bootstrap resamples of them. Everything is read from what is stored
 
 **The target** is the expected score, on new rows of the same kind, of the models that the folds fitted at the chosen
 point, mean over folds: had the point been named before, the score that the study reports would have no bias for it,
-and its rows would give an honest error (Bayle et al. 2020). The refit on all rows is usually a little better.
+and its rows would give an honest error (Bayle et al. 2020). The refit on all rows is usually a little better. Of scores
+that are no mean over rows (R squared, average precision, F1) it is that on as many new rows as a fold has: what is
+expected of few is not what many give, R squared of folds of ten rows is lower by some 3 / 7 of what it lacks to 1.
 
 **The score.** Out-of-fold predictions of all configs, at steps all along their paths, are resampled by rows, whole
 groups together. The point that the rule chooses on a resample is scored on the rows outside it; the mean of those
 scores is what choosing so is worth (Tsamardinos et al. 2018). What it falls short of the mean that the choice of all
 rows has outside the same resamples is the optimism (Tibshirani & Tibshirani 2009), which is taken off the score that
-the study reports. Of a mean of losses that other mean is the score on all rows, as in the paper; scores such as R
-squared are lower on few rows whoever chose, which is no optimism.
+the study reports. Of a mean of losses that other mean is the score on all rows, as in the paper; scores such as F1 are
+lower on few rows whoever chose, which is no optimism. R squared is a mean over rows of squared errors over the variance
+of their fold, and stays so in resamples.
 
-**The interval** has two parts. That of rows is the variance of the choice's own score outside resamples, which few
-rows are: about .37 n, drawn from n without repetition, so that it is .63 / .37 = 1.7 times that of n rows, and is
-taken so much smaller; percentiles of scores outside resamples, as in the paper, are 1.3 times too wide for that. The
-other is by how much scores of choices made anew vary beyond that, which more rows to score on do not lessen. Quantiles
-are those of t. The spread of losses is in proportion to their size, as of squared errors: theirs is an interval of the
-logarithm, which grows with the correction. Scores that count rows, which have no such spread, get a symmetric one.
+**The interval** is that of `regsearch.results.bias.interval`: for the luck of the rows and that of the choice.
 
 Of each path some steps are kept (`regsearch.models.out_of_fold`), and stand for those between them; of one that was
 stored without them, and of nets that count after a fixed number of epochs or pick the epoch on rows of their own, only
@@ -49,23 +47,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.scorer import Metric
 from regsearch.metrics.statistics import tolerance_of
 from regsearch.numeric import format_number
 from regsearch.results.bias.choosing import method_of
+from regsearch.results.bias.interval import interval_of
 from regsearch.results.bias.resampling import Resampling
+from regsearch.results.bias.row_error import LEAST, row_error
 from regsearch.results.bias.ruling import by_rule
 from regsearch.results.rules import NAMED, OneTrial, Rule, find_rule
 from regsearch.results.stored_study import Scoring, StoredStudy
 
 RESAMPLES = 1000
-LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
-LEVEL = 0.95
 RELABELLED = (
     "What is chosen predicts other labels than those that its probabilities make likeliest, as with a threshold of its "
     "own: {metric} cannot be computed from them on other rows."
 )
-LARGEST = 100.0  # of what a ratio of losses is the exponential of: beyond, it says nothing and soon overflows
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,8 @@ class Corrected:
         The mean validation score of the choice, as the study reports it; NaN where there is none.
     score, optimism, interval
         The corrected score, ``plain - score``, and the 95 % interval, all in units of the metric; `None` where they
-        cannot be known.
+        cannot be known. A score may have no interval: where a fold has too few rows, or there are fewer than ten of a
+        class, of scores that are no mean over rows.
     configs, points, resamples
         T, P and B.
     why
@@ -96,10 +93,17 @@ class Corrected:
     why: str = ""
 
     def __str__(self) -> str:
-        if self.score is None or self.interval is None:
+        if self.score is None:
             return self.why
-        plain, score, low, high = (format_number(value, 5) for value in (self.plain, self.score, *self.interval))
-        return f"{self.metric} {plain}, corrected {score} (95 %: {low} to {high}): {self.why}"
+        return f"{self.metric} {format_number(self.plain, 5)}, {self.shown}: {self.why}"
+
+    @property
+    def shown(self) -> str:
+        """The corrected score, which is there, with its interval if it is known."""
+        between = "" if self.interval is None else " (95 %: {} to {})".format(
+            *(format_number(end, 5) for end in self.interval)
+        )  # fmt: skip
+        return f"corrected {format_number(self.score, 5)}{between}"
 
 
 def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RESAMPLES, seed: int = 0) -> Corrected:
@@ -132,7 +136,7 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     if why := RELABELLED.format(metric=plain.metric) if trial.relabels else too_few(scoring):
         return replace(plain, why=why)
     resampling = resampling_of(study, scoring, resamples, seed)
-    if not any(one.number == chosen.number and one.stands_for(chosen.step) for one in resampling.contenders):
+    if (said := resampling.said_at(chosen.number, chosen.step)) is None:
         return replace(plain, why="The chosen trial's predictions outside training are not stored at the chosen point.")
     choose: Callable[[Resampling], tuple[Array, Array]] = partial(by_rule, rule, chosen.number)
     if rule is find_rule("best"):
@@ -143,7 +147,7 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     def say(worth: float) -> str:
         return _why(worth, resampling, len(numbers), rule)
 
-    return settled(plain, resampling, scores, say, len(resampling.contenders))
+    return settled(plain, resampling, said, scores, say, len(resampling.contenders))
 
 
 def too_few(scoring: Scoring) -> str:
@@ -170,12 +174,15 @@ def _units(scoring: Scoring) -> NDArray[Any]:
 
 
 def settled(
-    plain: Corrected, resampling: Resampling, scores: tuple[Array, Array], say: Callable[[float], str], configs: int
-) -> Corrected:
+    plain: Corrected, resampling: Resampling, said: Array, scores: tuple[Array, Array], say: Callable[[float], str],
+    configs: int,
+) -> Corrected:  # fmt: skip
     """The corrected score that follows from scores ``[B]`` outside resamples.
 
     Parameters
     ----------
+    said
+        ``[n, m]`` decisions of what all rows choose.
     scores
         Of what all rows choose, and of what each resample does.
     say
@@ -183,38 +190,19 @@ def settled(
     configs
         How many were chosen from.
     """
-    usual, outside = scores
-    known = np.isfinite(usual) & np.isfinite(outside)
-    usual, outside = usual[known], outside[known]
+    known = np.isfinite(scores[0]) & np.isfinite(scores[1])
+    usual, outside = scores[0][known], scores[1][known]
     if 2 * len(outside) < resampling.resamples or not len(outside):
         why = f"On most resamples of the rows {resampling.study.metric} of what is chosen there is not known."
         return replace(plain, why=why)
     optimism = float((usual - outside).mean())
     optimism = optimism if abs(optimism) > tolerance_of(usual, outside) else 0.0
-    score = plain.plain - optimism
+    score, error = plain.plain - optimism, row_error(resampling, said)
+    interval = None if error.why else interval_of(score, error, (usual, outside), resampling.scoring.metric)
     return replace(
-        plain, score=score, optimism=optimism, resamples=len(outside), points=resampling.points,
-        interval=_interval(score, usual, outside, resampling.scoring.metric, resampling.count_of_units),
-        configs=configs, why=say(optimism),
+        plain, score=score, optimism=optimism, resamples=len(outside), points=resampling.points, interval=interval,
+        configs=configs, why=" ".join(filter(None, [say(optimism), error.why])),
     )  # fmt: skip
-
-
-def _interval(score: float, usual: Array, outside: Array, metric: Metric, units: int) -> tuple[float, float]:
-    """The interval of a corrected score, of scores outside resamples ``[B]``: those of the choice, and of others."""
-    from scipy import stats
-
-    never = (1 - 1 / units) ** units  # the share of units outside a resample
-    rows, choices = float(usual.var()) * never / (1 - never), max(0.0, float(outside.var() - usual.var()))
-    times = float(stats.t.isf((1 - LEVEL) / 2, units - 1)) * math.sqrt(units / (units - 1))
-    perfect = math.inf if metric.perfect is None else metric.perfect
-    loss, usual_loss = perfect - score, perfect - float(usual.mean())
-    if math.isfinite(perfect) and not metric.counts and min(loss, usual_loss) > 0:
-        share = math.sqrt(rows / usual_loss**2 + choices / loss**2)
-        if times * share < LARGEST:
-            factor = math.exp(times * share)
-            return perfect - loss * factor, perfect - loss / factor
-    half = times * math.sqrt(rows + choices)
-    return score - half, min(score + half, perfect)
 
 
 def _why(optimism: float, resampling: Resampling, trials: int, rule: Rule) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
-from regsearch.metrics.per_row import OF_A_MEAN, OF_ROWS, mean_itself
+from regsearch.metrics.per_row import OF_A_MEAN, OF_ROWS, of_mean
 from regsearch.metrics.scorer import formula
 from regsearch.results.bias.resampling import FEWEST, Resampling, Single
 from regsearch.results.stored_study import Scoring
@@ -45,15 +45,14 @@ def is_mean_of_rows(scoring: Scoring) -> bool:
 
 def by_means(resampling: Resampling) -> tuple[Array, Array]:
     """A score that a mean over rows determines: matrix products of ``[P, n]`` scores and ``[n, B]`` shares."""
-    problem, name = resampling.scoring.problem, formula(resampling.scoring.metric)
+    name, share = formula(resampling.scoring.metric), resampling.weight / resampling.weight.sum()
     resampling.at_most(PRODUCTS // (resampling.points * len(resampling.rows)))
-    y, share = problem.y[resampling.rows], resampling.weight / resampling.weight.sum()
     inside, outside = resampling.shares()
     top, pooled = np.full(inside.shape[1], -np.inf), -math.inf
     winner, usual = np.full((2, inside.shape[1]), np.nan)
     unit = 0.0  # a power of two, which rounds nothing: single precision has no squares of large numbers
     for decisions in resampling.decisions():
-        scores = OF_ROWS[name](y, decisions)
+        scores = resampling.row_scores(decisions)
         unit = unit or math.ldexp(1.0, math.frexp(float(np.abs(scores).max()))[1])
         single, whole = (scores / unit).astype(np.float32), scores @ share
         mine, theirs = single @ inside, single @ outside
@@ -63,8 +62,7 @@ def by_means(resampling: Resampling) -> tuple[Array, Array]:
         better = mine[first] > top
         top[better] = mine[first][better]
         winner[better] = theirs[first][better]
-    of_mean = OF_A_MEAN.get(name, mean_itself)
-    return of_mean(usual * unit, y, outside), of_mean(winner * unit, y, outside)
+    return of_mean(name, usual * unit), of_mean(name, winner * unit)
 
 
 def by_ranks(resampling: Resampling) -> tuple[Array, Array]:
@@ -146,10 +144,10 @@ def called_decisions(resampling: Resampling) -> Array:
 def scores_of_folds(resampling: Resampling, decisions: Array, times: NDArray[np.int64]) -> Array:
     """``[parts, P]`` scores of decisions ``[n, P, m]`` on rows that are there so many times ``[n]``."""
     drawn = (np.repeat(part, times[part]) for part in resampling.parts)
-    return np.array([_scores_of_rows(resampling, rows, decisions[rows]) for rows in drawn])
+    return np.array([scores_of_rows(resampling, rows, decisions[rows]) for rows in drawn])
 
 
-def _scores_of_rows(resampling: Resampling, places: NDArray[np.intp], decisions: Array) -> Array:
+def scores_of_rows(resampling: Resampling, places: NDArray[np.intp], decisions: Array) -> Array:
     """``[p]`` scores of decisions ``[r, p, m]`` on the rows at some places; NaN where they cannot be scored."""
     unknown, problem = np.full(decisions.shape[1], np.nan), resampling.scoring.problem
     rows = resampling.rows[places]

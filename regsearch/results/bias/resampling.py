@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
-from regsearch.metrics.per_row import OF_ROWS
+from regsearch.metrics.per_row import OF_ROWS, OVER_VARIANCE
 from regsearch.metrics.scorer import formula
 from regsearch.results.stored_study import Scoring, StoredStudy
 
 CELLS = 20_000_000  # of an array [n, B]: fewer resamples of many rows
 FEWEST = 20  # resamples, whatever the work
 BATCH = 4_000_000  # decisions that are held at a time
+DIGITS = 12  # of what a row counts: beyond them it is rounding, and folds that count by their size count rows alike
 Single: TypeAlias = NDArray[np.float32]
 
 
@@ -51,7 +52,16 @@ class Contender:
 
 
 class Resampling:
-    """The rows, their resamples, and the trials' decisions."""
+    """The rows, their resamples, and the trials' decisions.
+
+    Attributes
+    ----------
+    weight
+        ``[n]``: what each row counts in the mean over folds. Of folds of one size that is its weight in scores.
+    over
+        ``[n]``: what the score of a row is divided by. Of R squared that is the variance of y in its fold: so the mean
+        over folds is one over rows, and a resample does not change by which of them folds were scored.
+    """
 
     def __init__(
         self,
@@ -69,9 +79,28 @@ class Resampling:
         self.averaging = study.averaging if len(self.parts) > 1 else Averaging.equal(1)
         self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
         self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
-        weight = scoring.problem.score_weight
-        self.weight = np.ones(len(rows)) if weight is None else weight[rows]
+        self.weight, self.over = self._counting()
         self.contenders = self._contenders()
+
+    def _counting(self) -> tuple[Array, Array]:
+        """What rows count in the mean over folds, and what their scores are divided by."""
+        problem, metric = self.scoring.problem, self.scoring.metric
+        weight = np.ones(len(self.rows)) if problem.score_weight is None else problem.score_weight[self.rows]
+        parts, averaging = self.scored_parts()
+        share, over = np.zeros((2, len(weight)))
+        for part, own in zip(parts, averaging.weights, strict=True):
+            each = own / weight[part].sum()
+            share[part] += each
+            if formula(metric) in OVER_VARIANCE and problem.targets == 1:
+                over[part] += each / _variance(problem.y[self.rows[part]], weight[part])
+        counted = weight * np.round(share / share.max(), DIGITS)
+        return counted, share / over if over.any() else np.ones(len(weight))
+
+    def scored_parts(self) -> tuple[Sequence[NDArray[np.intp]], Averaging]:
+        """The rows that the study scores together, and how it averages such scores."""
+        if self.scoring.metric.pooled:
+            return [np.arange(len(self.rows))], Averaging.equal(1)
+        return self.folds, self.study.averaging
 
     # --- rows --------------------------------------------------------------------------------------------------
 
@@ -105,6 +134,10 @@ class Resampling:
         return (counts * weight).astype(np.float32), (outside / outside.sum(axis=0)).astype(np.float32)
 
     # --- decisions ---------------------------------------------------------------------------------------------
+
+    def row_scores(self, decisions: Array) -> Array:
+        """``[P, n]`` scores of rows, of decisions ``[P, n, m]``, by a metric that a mean of them determines."""
+        return OF_ROWS[formula(self.scoring.metric)](self.scoring.problem.y[self.rows], decisions) / self.over
 
     @property
     def points(self) -> int:
@@ -169,6 +202,13 @@ class Resampling:
         if batch:
             yield batch
 
+    def said_at(self, number: int, step: int) -> Array | None:
+        """``[n, m]`` decisions of a trial at a step; `None` where they are not stored."""
+        one = next((one for one in self.contenders if one.number == number and one.stands_for(step)), None)
+        if one is None:
+            return None
+        return np.asarray(self.decisions_at(one)[int(np.abs(one.steps - step).argmin())])
+
     def decisions_at(self, one: Contender) -> Array:
         """``[k, n, m]`` of a trial's points."""
         chosen, along = self.study.decisions(one.number), self.study.along(one.number)
@@ -179,3 +219,8 @@ class Resampling:
             for step in one.steps.tolist()
         ]
         return np.stack(found).astype(float)
+
+
+def _variance(y: Array, weight: Array) -> float:
+    share = weight / weight.sum()
+    return float(share @ (y - share @ y) ** 2)

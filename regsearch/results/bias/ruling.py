@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.per_row import OF_A_MEAN, OF_ROWS, mean_itself
+from regsearch.metrics.per_row import of_mean
 from regsearch.metrics.scorer import formula
 from regsearch.models.path import Trajectory
 from regsearch.results.bias.choosing import called_decisions, is_mean_of_rows, scores_of_folds
@@ -120,17 +120,16 @@ def _scored(resampling: Resampling) -> tuple[Sequence[Array], Array]:
 
 def _by_means(resampling: Resampling) -> tuple[Sequence[Array], Array]:
     """Those of a mean over rows."""
-    problem, name = resampling.scoring.problem, formula(resampling.scoring.metric)
-    y, of_mean = problem.y[resampling.rows], OF_A_MEAN.get(name, mean_itself)
-    scores = np.concatenate([OF_ROWS[name](y, decisions) for decisions in resampling.decisions()])
+    name = formula(resampling.scoring.metric)
+    scores = np.concatenate([resampling.row_scores(decisions) for decisions in resampling.decisions()])
     inside, outside = resampling.shares()
     drawn = np.column_stack([resampling.weight, inside])
     folds = np.empty((drawn.shape[1], len(resampling.folds), len(scores)))
     for k, part in enumerate(resampling.folds):
         with np.errstate(invalid="ignore", divide="ignore"):  # a resample may have none of a fold's rows
             shares = drawn[part] / drawn[part].sum(axis=0)
-        folds[:, k] = of_mean(scores[:, part] @ shares, y[part], shares).T
-    return [folds[0], *map(_as_wide, folds[1:])], of_mean(scores @ outside, y, outside)
+        folds[:, k] = of_mean(name, scores[:, part] @ shares).T
+    return [folds[0], *map(_as_wide, folds[1:])], of_mean(name, scores @ outside)
 
 
 def _by_scorer(resampling: Resampling) -> tuple[Sequence[Array], Array]:

@@ -47,7 +47,7 @@ def corrected(plain: Corrected, pool: TrialPool, anew: SelectionAnew, usual: Arr
     def say(worth: float) -> str:
         return f"selecting it from {pool.count} trials is worth {format_number(worth, 2)} of it."
 
-    return settled(plain, resampling, (scores[:, 0], scores[:, 1]), say, pool.count)
+    return settled(plain, resampling, usual[resampling.rows], (scores[:, 0], scores[:, 1]), say, pool.count)
 
 
 def _outside(anew: SelectionAnew, times: NDArray[np.int64], usual: Array) -> tuple[float, float]:

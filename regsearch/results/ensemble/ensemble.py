@@ -183,10 +183,7 @@ class Ensemble(Presented):
     @property
     def _worth(self) -> str:
         found = self.corrected
-        if found.score is None or found.interval is None:
-            return f"; {found.why}"
-        score, low, high = (format_number(value, 5) for value in (found.score, *found.interval))
-        return f", corrected {score} (95 %: {low} to {high}): {found.why}"
+        return f"; {found.why}" if found.score is None else f", {found.shown}: {found.why}"
 
 
 class Selectable(StoredStudy, Protocol):

@@ -1,0 +1,70 @@
+"""The interval of a score that was chosen: for the luck of its rows, and of the choice.
+
+The two are independent, and their variances add. That of rows is `regsearch.results.bias.row_error`; the other is by
+how much scores of choices made anew, on rows outside resamples, vary beyond those of the choice itself, which more rows
+to score on do not lessen. Quantiles are those of t.
+
+The spread of losses is in proportion to their size, as of squared errors: theirs is an interval of the logarithm, which
+grows with the correction. Scores that count rows, or pairs of them, lie between two ends, and are the less spread the
+nearer they are to one: theirs is Wilson's interval of a share, of as many rows as have its variance. So a score without
+an error is not one that is certain: of n rows that are all right, it reaches down to about 1 - 4 / n.
+
+References
+----------
+Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
+"""
+
+from __future__ import annotations
+
+import math
+
+from regsearch._types import Array
+from regsearch.metrics.counting import lowest
+from regsearch.metrics.scorer import Metric
+from regsearch.results.bias.row_error import RowError
+
+LEVEL = 0.95
+LARGEST = 3.0  # of what a ratio of losses is the exponential of: beyond, it says nothing
+
+
+def interval_of(score: float, error: RowError, scores: tuple[Array, Array], metric: Metric) -> tuple[float, float]:
+    """That of a corrected score.
+
+    Parameters
+    ----------
+    error
+        Of the score of the choice that comes of its rows; it is known.
+    scores
+        ``[B]`` each, outside resamples: of what all rows choose, and of what each resample does.
+    """
+    from scipy import stats
+
+    usual, outside = scores
+    choices = max(0.0, float(outside.var() - usual.var()))
+    times = float(stats.t.isf((1 - LEVEL) / 2, error.freedom))
+    ends = min(lowest(one.scorer) for one in metric.by_target or (metric,)), 1.0
+    if metric.counts and ends[0] <= error.score <= ends[1]:
+        return _of_share(score, error.variance + choices, times, error.units, ends)
+    perfect = math.inf if metric.perfect is None else metric.perfect
+    loss, own, others = perfect - score, perfect - error.score, perfect - float(outside.mean())
+    if math.isfinite(perfect) and min(loss, own, others) > 0:
+        exponent = times * math.sqrt(error.variance / own**2 + choices / others**2)
+        if exponent < LARGEST:
+            return perfect - loss * math.exp(exponent), perfect - loss / math.exp(exponent)
+    half = times * math.sqrt(error.variance + choices)
+    return score - half, min(score + half, perfect)
+
+
+def _of_share(
+    score: float, variance: float, times: float, units: float, ends: tuple[float, float]
+) -> tuple[float, float]:
+    """Wilson's, between two ends."""
+    low, high = ends
+    share = min(1.0, max(0.0, (score - low) / (high - low)))
+    spread = share * (1 - share)
+    if spread and not variance:
+        return score, score
+    rows = spread * (high - low) ** 2 / variance if spread else units
+    beyond = times**2 / rows
+    half = math.sqrt(beyond * spread + beyond**2 / 4)
+    return tuple(low + (high - low) * (share + beyond / 2 + side * half) / (1 + beyond) for side in (-1, 1))  # type: ignore[return-value]
