@@ -3,20 +3,22 @@
     python benchmarks/bias.py [WORD ...] [--quick] [--json]
 
 Each row is the share of 200 simulated studies whose 95 % interval does not hold the truth, for a rule and a kind of
-problem, or an ensemble. A study has ridge paths on a few sets of columns; the truth is the expected score on new rows
-of the folds' models at the chosen point, or of the mean of those of the members, in closed form.
+problem, or an ensemble. A study has ridge paths on a few sets of columns; the truth is the expected score of the folds'
+models at the chosen point, or of the mean of those of the members, on as many new rows as a fold has, in closed form.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from harness import Row, main, quick
+from numpy.typing import NDArray
+from scipy.stats import norm
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds, make_folds
@@ -55,7 +57,10 @@ class Kind:
     group
         Rows of a group, which share half the variance of columns and noise; 1 for independent rows.
     scoring
-        Accuracy is that of a sign, of labels that nothing explains: its truth is .5.
+        Accuracy is that of a sign, of labels that nothing explains: its truth is .5. Areas are of two classes whose
+        means are apart by the signal.
+    sizes
+        Of the folds; five of one size by default.
     """
 
     name: str
@@ -65,6 +70,23 @@ class Kind:
     noise: float = 1.0
     group: int = 1
     scoring: str = "neg_mean_squared_error"
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def classes(self) -> bool:
+        return self.scoring in {"accuracy", "roc_auc"}
+
+    @property
+    def beta(self) -> Array:
+        """``[p]``"""
+        return np.r_[self.signal, np.zeros(self.columns - len(self.signal))]
+
+    def splits(self, seed: int) -> Any:
+        """What makes the folds."""
+        if not self.sizes:
+            return 5
+        held = np.split(np.random.default_rng(seed).permutation(self.rows), np.cumsum(self.sizes)[:-1])
+        return [(np.setdiff1d(np.arange(self.rows), val), np.sort(val)) for val in held]
 
 
 KINDS = (
@@ -72,6 +94,10 @@ KINDS = (
     Kind("noise regression", 60, 20),
     Kind("signal", 100, 15, (1.0, 0.6, 0.4, 0.2), 1.5),
     Kind("groups", 160, 10, (0.7, 0.4, 0.2), 1.0, 4),
+    Kind("R squared of 8 rows a fold", 40, 6, (0.8, 0.5, 0.3), scoring="r2"),
+    Kind("R squared of nothing", 60, 6, scoring="r2"),
+    Kind("folds of 40 to 10 rows", 80, 8, (0.8, 0.5, 0.3), sizes=(40, 10, 10, 10, 10)),
+    Kind("areas of 8 rows a fold", 40, 6, (1.0, 0.5), scoring="roc_auc"),
 )
 
 
@@ -98,26 +124,56 @@ class Memory:
 
 @dataclass(frozen=True)
 class Simulated:
-    """A study as stored, and by trial the true score at each step of its path ``[S]``.
+    """A study as stored, and what is true of it.
 
     Attributes
     ----------
-    off
-        By trial, ``[K, S, p + 1]``: how far coefficients and intercepts of the folds' models are off.
+    models
+        By trial, ``[K, S, p + 1]``: coefficients and intercepts of the folds' models.
     """
 
     kind: Kind
     results: Results
-    truth: dict[int, Array]
-    off: dict[int, Array]
+    models: dict[int, Array]
+
+    def truth(self, number: int, step: int) -> float:
+        """The expected score, on new folds of as many rows, of the folds' models of a trial at a step."""
+        return self._expected(self.models[number][:, step])
 
     def truth_of_mean(self, weights: Mapping[int, float]) -> float:
-        """The true score of the mean of the folds' models of some trials, each at its own step."""
-        if self.kind.scoring == "accuracy":
-            return 0.5
+        """That of the mean of the folds' models of some trials, each at its own step."""
         steps = {trial.number: trial.step for trial in self.results.all}
-        mean = sum(weight * self.off[number][:, steps[number]] for number, weight in weights.items())
-        return -float(self.kind.noise**2 + (np.asarray(mean) ** 2).sum(axis=1).mean())
+        mean = sum(weight * self.models[number][:, steps[number]] for number, weight in weights.items())
+        return self._expected(np.asarray(mean))
+
+    def _expected(self, models: Array) -> float:
+        assert self.results.folds is not None
+        rows = np.array([len(val) for val in self.results.folds.val])
+        return float(TRUTHS[self.kind.scoring](models[:, :-1], models[:, -1], rows, self.kind).mean())
+
+
+def _squares(coef: Array, intercept: Array, rows: NDArray[np.intp], kind: Kind) -> Array:
+    """``[K]`` expected scores of models ``[K, p]``, ``[K]``, each on so many new rows ``[K]``."""
+    return -(kind.noise**2 + intercept**2 + ((coef - kind.beta) ** 2).sum(axis=1))
+
+
+def _explained(coef: Array, intercept: Array, rows: NDArray[np.intp], kind: Kind) -> Array:
+    """Errors are regressed on y, both being normal; the mean of one over a variance of m rows is m / (m - 3)."""
+    off, total = coef - kind.beta, kind.beta @ kind.beta + kind.noise**2
+    slope = (off @ kind.beta - kind.noise**2) / total
+    rest = (off**2).sum(axis=1) + kind.noise**2 - slope**2 * total
+    return np.asarray(1 - slope**2 - (intercept**2 + slope**2 * total / rows + rest) * rows / (rows - 3) / total)
+
+
+def _areas(coef: Array, intercept: Array, rows: NDArray[np.intp], kind: Kind) -> Array:
+    return np.asarray(norm.cdf(coef @ kind.beta / np.sqrt(2 * (coef**2).sum(axis=1))))
+
+
+def _halves(coef: Array, intercept: Array, rows: NDArray[np.intp], kind: Kind) -> Array:
+    return np.full(len(rows), 0.5)
+
+
+TRUTHS = {"neg_mean_squared_error": _squares, "r2": _explained, "roc_auc": _areas, "accuracy": _halves}
 
 
 def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")) -> Simulated:
@@ -130,17 +186,17 @@ def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")
         shared = rng.normal(size=(kind.rows, columns))[groups]
         return own if kind.group == 1 else (own + shared) / np.sqrt(2)
 
-    X, beta = drawn(kind.columns), np.zeros(kind.columns)
-    beta[: len(kind.signal)] = kind.signal
-    y = X @ beta + kind.noise * drawn(1)[:, 0]
-    labels = rng.permutation(np.arange(kind.rows) % 2) if kind.scoring == "accuracy" else None
-    given = y if labels is None else labels
-    problem = make_problem(X, given, groups=groups if kind.group > 1 else None)
-    folds, metric = make_folds(5, problem, seed), resolve(kind.scoring, problem)[0]
+    X = drawn(kind.columns)
+    labels = rng.permutation(np.arange(kind.rows) % 2) if kind.classes else None
+    if labels is None:
+        target = X @ kind.beta + kind.noise * drawn(1)[:, 0]
+    else:
+        X, target = X + np.outer(labels - 0.5, kind.beta), 2.0 * labels - 1.0
+    problem = make_problem(X, target if labels is None else labels, groups=groups if kind.group > 1 else None)
+    folds, metric = make_folds(kind.splits(seed), problem, seed), resolve(kind.scoring, problem)[0]
     store = Store(root, "simulated", artifacts=Memory())
     store.save_folds(folds, Averaging.of(folds))
-    trials, truth, off = [], {}, {}
-    target = y if labels is None else 2.0 * labels - 1.0
+    trials, models = [], {}
     for number in range(paths):
         subset = np.sort(rng.choice(kind.columns, kind.columns if number == 0 else kind.columns // 2, replace=False))
         coef, intercept = _ridge(X[:, subset], target, folds)
@@ -160,10 +216,7 @@ def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")
         step = choose_step(val.mean(axis=0))
         others = [s for s in range(len(STEPS)) if s != step]
         store.save(number, trajectory, said[step].astype(float), PathDecisions.of(others, list(said[others])))
-        off[number] = np.concatenate([whole - beta, intercept[:, :, None]], axis=2)
-        truth[number] = np.full(len(STEPS), 0.5)
-        if labels is None:
-            truth[number] = -(kind.noise**2 + (off[number] ** 2).sum(axis=2)).mean(axis=0)
+        models[number] = np.concatenate([whole, intercept[:, :, None]], axis=2)
         trial = Trial(number, "complete", key=str(number), axis="lambda", end_ms=number)
         trials.append(trial.on(trajectory, step))
     identity = {
@@ -171,7 +224,7 @@ def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")
         "metric": kind.scoring, "metrics": [kind.scoring], "reference": "none", "folds_hash": folds.digest,
         "folds": len(folds),
     }  # fmt: skip
-    return Simulated(kind, Results(store, identity, tuple(trials), live=Scoring(problem, folds, metric)), truth, off)
+    return Simulated(kind, Results(store, identity, tuple(trials), live=Scoring(problem, folds, metric)), models)
 
 
 def _ridge(X: Array, y: Array, folds: Folds) -> tuple[Array, Array]:
@@ -213,7 +266,7 @@ def judge(kind: Kind, rule: str, studies: int = STUDIES) -> Judged:
         one = simulate(kind, seed)
         pick = find_rule(rule)(one.results)
         found = corrected(one.results, find_rule(rule), resamples=300 if rule == "best" else RULED)
-        rows.append(_row(found, float(one.truth[pick.number][pick.step])))
+        rows.append(_row(found, one.truth(pick.number, pick.step)))
     inside, plain, score, truth, width = np.mean(rows, axis=0).tolist()
     return Judged(inside, plain, score, truth, width)
 
@@ -236,8 +289,8 @@ def _row(found: Corrected, truth: float) -> tuple[float, ...]:
     return float(low <= truth <= high), found.plain, found.score, truth, (high - low) / 2
 
 
-def rows_of(what: str, judged: Callable[[Kind, int], Judged]) -> Iterator[Row]:
-    for kind in KINDS:
+def rows_of(what: str, judged: Callable[[Kind, int], Judged], kinds: Sequence[Kind] = KINDS) -> Iterator[Row]:
+    for kind in kinds:
         found = judged(kind, 5 if quick() else STUDIES)
         yield Row(
             f"{what}, {kind.name}: intervals that miss, %", 100 * (1 - found.coverage), 8.0,
@@ -258,7 +311,8 @@ def paired() -> Iterator[Row]:
 
 
 def ensemble() -> Iterator[Row]:
-    yield from rows_of("ensemble", judge_ensemble)
+    linear = [kind for kind in KINDS if kind.scoring != "roc_auc"]  # of classes probabilities are averaged
+    yield from rows_of("ensemble", judge_ensemble, linear)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import Metric, resolve
 from regsearch.metrics.statistics import difference_se, scores_without
 from regsearch.results.bias import corrected, overtuning
-from regsearch.results.bias.bootstrap import _interval
 from regsearch.results.bias.choosing import by_scorer, method_of
+from regsearch.results.bias.interval import interval_of
 from regsearch.results.bias.resampling import Resampling
+from regsearch.results.bias.row_error import RowError, row_error
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import Pick
 from regsearch.storage.store import Store
@@ -34,8 +35,8 @@ from regsearch.storage.trial import Trial
 
 K = 5
 SCORERS = [
-    "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2", "neg_log_loss",
-    "accuracy", "roc_auc",
+    "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "neg_log_loss", "accuracy",
+    "roc_auc",
 ]  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scoring", SCORERS)
 def test_each_way_is_the_metrics(scoring: str, weighted: bool, tmp_path: Path) -> None:
-    """Matrix products and ranks give what scoring each resample by the metric gives."""
+    """Matrix products and ranks give what scoring each resample by the metric gives, rows counting as in the study."""
     problem, decisions = classes(64)  # shares of 64 rows are exact: equal configs are, by either method
     if scoring not in {"neg_log_loss", "accuracy", "roc_auc"}:
         problem = make_problem(problem.X, np.random.default_rng(1).normal(size=problem.rows))
@@ -134,16 +135,94 @@ def test_each_way_is_the_metrics(scoring: str, weighted: bool, tmp_path: Path) -
         decisions = np.round(decisions, 1)  # ties
     if weighted:
         problem = replace(problem, sample_weight=np.random.default_rng(2).uniform(0.5, 2, problem.rows))
-    one = stored(tmp_path, problem, scoring, decisions)
+    one = stored(tmp_path, problem, scoring, decisions, cv=4)
     assert one.scoring is not None
     rows = np.arange(problem.rows)
-    mine, judged = (
-        method(Resampling(one, one.scoring, rows, rows, 40, 0)) for method in (method_of(one.scoring), by_scorer)
-    )
+    own = Resampling(one, one.scoring, rows, rows, 40, 0)
+    counted = replace(one.scoring, problem=replace(problem, sample_weight=own.weight))
+    judged = by_scorer(Resampling(one, counted, rows, rows, 40, 0))
+    mine = method_of(one.scoring)(own)
     assert method_of(one.scoring) is not by_scorer
     np.testing.assert_allclose(mine[0], judged[0], rtol=1e-4)
     assert len(mine[1]) == len(judged[1]) == 40
     np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
+
+
+UNEQUAL = [(np.setdiff1d(np.arange(60), val), val) for val in np.split(np.arange(60), [30, 42, 52])]
+
+
+@pytest.mark.parametrize("cv", [5, UNEQUAL, UNEQUAL[:2]], ids=["alike", "unequal", "some"])
+@pytest.mark.parametrize("scoring", ["r2", "neg_mean_squared_error", "accuracy"])
+def test_rows_count_as_in_the_score_of_the_study(scoring: str, cv: Any, tmp_path: Path) -> None:
+    """The mean over rows that is resampled is the mean over folds that the study reports, of folds of any size."""
+    problem, decisions = classes(60)
+    if scoring != "accuracy":
+        problem = make_problem(problem.X, np.random.default_rng(1).normal(size=problem.rows))
+    one = stored(tmp_path, problem, scoring, decisions, cv=cv)
+    assert one.scoring is not None
+    rows = np.unique(np.concatenate(one.scoring.folds.val))
+    resampling = Resampling(one, one.scoring, rows, rows, 40, 0)
+    (said,) = resampling.decisions()
+    mean = resampling.row_scores(said) @ resampling.weight / resampling.weight.sum() + (scoring == "r2")
+    numbers = [contender.number for contender in resampling.contenders]
+    assert mean == pytest.approx([one.point(one.complete[numbers.index(number)]).val for number in numbers], rel=1e-6)
+
+
+def test_an_error_is_that_of_the_mean_over_folds(tmp_path: Path) -> None:
+    """Of a mean of losses it is the sum of the folds' own, and of any score with one unit a fold that between folds."""
+    rng = np.random.default_rng(0)
+    y, said = rng.normal(size=(2, 60))
+    problem = make_problem(np.arange(60.0)[:, None], y)
+    one = stored(tmp_path / "root", problem, "neg_median_absolute_error", said[None, :, None], cv=UNEQUAL)
+    assert one.scoring is not None
+    metric = resolve("neg_mean_absolute_error", problem)[0]
+    rows = np.arange(60)
+    left_out = row_error(
+        Resampling(one, replace(one.scoring, metric=replace(metric, kernel=None)), rows, rows, 20, 0), said[:, None]
+    )
+    errors = np.abs(y - said)
+    each = np.array([errors[val].var(ddof=1) / len(val) for _, val in UNEQUAL]) / len(UNEQUAL) ** 2
+    assert left_out.variance == pytest.approx(each.sum())
+    most = each.sum() ** 2 / (each**2 / [len(val) - 1 for _, val in UNEQUAL]).sum()
+    assert 1 <= left_out.freedom <= most * (1 + 1e-9)
+    alone = replace(one.scoring, problem=replace(problem, groups=np.repeat(np.arange(4), [30, 12, 10, 8])))
+    units = alone.problem.groups
+    assert units is not None
+    between = row_error(Resampling(one, alone, rows, units, 20, 0), said[:, None])
+    folds = np.array([np.median(errors[val]) for _, val in UNEQUAL])
+    assert between.variance == pytest.approx(one.averaging.error(folds) ** 2, rel=1e-5)
+    assert between.freedom == one.averaging.effective - 1
+
+
+def test_few_rows_of_a_class_or_a_fold_have_no_interval(tmp_path: Path) -> None:
+    """Where so few rows cannot tell how far off a score may be, it has no interval, and the reason says so."""
+    y = np.arange(60) % 10 == 0
+    rare = make_problem(np.arange(60.0)[:, None], y.astype(int))
+    said = y + np.random.default_rng(0).normal(size=(3, 60))
+    numbers = make_problem(np.arange(20.0)[:, None], np.random.default_rng(1).normal(size=20))
+    for name, problem, decisions, cv, why in (
+        ("roc_auc", rare, said, 3, "6 rows of a class are validated, and fewer than 10 say nothing"),
+        ("r2", numbers, numbers.y + said[:, :20], 10, "without some of them its score is not defined"),
+    ):
+        found = stored(tmp_path / name, problem, name, decisions[..., None], cv=cv).corrected
+        assert found.interval is None
+        assert found.score is not None
+        assert f"corrected {found.score:.5g}: being the best" in str(found)
+        assert why in str(found)
+    assert stored(tmp_path / "mean", rare, "neg_log_loss", said[..., None]).corrected.interval is not None
+
+
+def test_a_score_without_an_error_is_not_certain(tmp_path: Path) -> None:
+    """Of rows that are all right the interval reaches down to what so many may hide."""
+    problem, _ = classes(60)
+    right = np.where(problem.y > 0, 4.0, -4.0)[None, :, None]
+    for scoring in ("accuracy", "roc_auc", "balanced_accuracy", "f1", "matthews_corrcoef"):
+        found = stored(tmp_path / scoring, problem, scoring, right).corrected
+        assert found.score == 1.0
+        assert found.interval is not None
+        low, high = found.interval
+        assert 0.8 < low < 0.95
+        assert high == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
@@ -642,6 +721,7 @@ def test_the_correction_knows_any_unit(tmp_path: Path, offset: float, unit: floa
 def test_scores_without_bounds_have_an_interval() -> None:
     """Where resamples score by amounts without measure, the interval is as wide and no overflow."""
     scores = np.array([-1e9, -1e3, -1.0, 0.9])
-    low, high = _interval(0.99, scores, scores * 2, resolve("r2", make_problem(*regression()))[0], 60)
+    error = RowError(0.99, 1e16, 59, 60)
+    low, high = interval_of(0.99, error, (scores, scores * 2), resolve("r2", make_problem(*regression()))[0])
     assert low < -1e8
     assert high == 1.0

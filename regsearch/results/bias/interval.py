@@ -21,6 +21,7 @@ import math
 from regsearch._types import Array
 from regsearch.metrics.counting import lowest
 from regsearch.metrics.scorer import Metric
+from regsearch.metrics.statistics import ROUNDING
 from regsearch.results.bias.row_error import RowError
 
 LEVEL = 0.95
@@ -61,10 +62,9 @@ def _of_share(
     """Wilson's, between two ends."""
     low, high = ends
     share = min(1.0, max(0.0, (score - low) / (high - low)))
-    spread = share * (1 - share)
-    if spread and not variance:
+    spread, variance = share * (1 - share), variance / (high - low) ** 2
+    if variance <= ROUNDING**2 < ROUNDING < spread:
         return score, score
-    rows = spread * (high - low) ** 2 / variance if spread else units
-    beyond = times**2 / rows
+    beyond = times**2 * variance / spread if spread > ROUNDING else times**2 / units
     half = math.sqrt(beyond * spread + beyond**2 / 4)
     return tuple(low + (high - low) * (share + beyond / 2 + side * half) / (1 + beyond) for side in (-1, 1))  # type: ignore[return-value]

@@ -14,7 +14,9 @@ a time where they are many. It sees what the spread of a few folds does not, and
 of a single unit, as of one group, are compared with each other. Where folds repeat, it is the mean predictions that are
 scored, on the folds of the first repetition; of folds that overlap otherwise, those of the first ten.
 
-Degrees of freedom are those of the sum of the folds' variances (Satterthwaite 1946).
+A variance that few rows make up, as of squared errors with a long tail, is not known as well as one of as many that
+are alike. Its degrees of freedom are those of a chi-square with its mean and variance, at most those of the sum of the
+folds' variances (Satterthwaite 1946).
 
 References
 ----------
@@ -43,7 +45,7 @@ LEFT_OUT = 300  # scores of some of the rows: of many rows several are left out 
 FEWEST = 10  # parts of a fold, however many folds there are
 OVERLAPPING = 10  # folds, of those that overlap
 
-RARE = "Its interval is not known: of a class {count} {what} are validated, and {least} tell least."
+RARE = "Its interval is not known: {count} {what} of a class are validated, and fewer than {least} say nothing."
 UNDEFINED = "Its interval is not known: a fold has so few rows that without some of them its score is not defined."
 ALONE = "Its interval is not known: there is nothing to tell how far a score of one group may be off."
 
@@ -82,7 +84,14 @@ def _of_a_mean(resampling: Resampling, decisions: Array) -> RowError:
     share = resampling.weight / resampling.weight.sum()
     score, units = float(share @ scores), _units(resampling)
     worth = np.bincount(resampling.units, share * (scores - score))
-    return RowError(score, float(worth @ worth) * units / (units - 1), max(1.0, units - 1), units)
+    return RowError(score, float(worth @ worth) * units / (units - 1), _freedom(worth, units - 1), units)
+
+
+def _freedom(worth: Array, most: float) -> float:
+    """The degrees of freedom of the sum of the squares of what each is worth."""
+    squares = worth**2
+    unlike = float(squares @ squares - squares.sum() ** 2 / len(squares))
+    return max(1.0, min(most, 2 * float(squares.sum()) ** 2 / unlike if unlike > 0 else most))
 
 
 def _units(resampling: Resampling) -> float:
@@ -98,8 +107,10 @@ class _Parts:
     ----------
     folds, averaging
         Rows that are scored together, and how their scores are averaged.
-    stratum, part
-        ``[n]``: the fold that divides a row's unit, and the part that it is in; parts are counted over all folds.
+    part
+        ``[n]``: the part that a row is in; parts are counted over all folds.
+    fold
+        ``[P]``: the fold that each part is one of; where folds overlap, the first that has it.
     """
 
     def __init__(self, resampling: Resampling, decisions: Array) -> None:
@@ -111,19 +122,18 @@ class _Parts:
         first = first if apart else first[:OVERLAPPING]
         self.folds = [parts[k] for k in first]
         self.averaging = averaging.some(np.isin(np.arange(len(parts)), first))
-        self.stratum, self.part = self._divided(max(FEWEST, LEFT_OUT // len(first) ** (1 if apart else 2)))
+        self.part, self.fold = self._divided(max(FEWEST, LEFT_OUT // len(first) ** (1 if apart else 2)))
 
     def _divided(self, most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Each fold's own units in so many parts at most, at random."""
         draw, units = np.random.default_rng(0), self.resampling.units
-        stratum, place = np.full((2, self.resampling.count_of_units), -1)
-        begun = 0
+        place, fold = np.full(self.resampling.count_of_units, -1), list[int]()
         for k, rows in enumerate(self.folds):
             own = np.unique(units[rows])
-            own = draw.permutation(own[stratum[own] < 0])
-            stratum[own], place[own] = k, begun + np.arange(len(own)) % most
-            begun += min(len(own), most)
-        return stratum[units], place[units]
+            own = draw.permutation(own[place[own] < 0])
+            place[own] = len(fold) + np.arange(len(own)) % most
+            fold += [k] * min(len(own), most)
+        return place[units], np.array(fold)
 
     def error(self) -> RowError:
         """That of the mean score."""
@@ -138,17 +148,15 @@ class _Parts:
         worth = self._worth()
         if not np.isfinite(worth).all():
             return RowError(found.score, why=UNDEFINED)
-        stratum = np.full(len(worth), -1)
-        stratum[self.part[self.part >= 0]] = self.stratum[self.part >= 0]
-        each = np.bincount(stratum[stratum >= 0], worth[stratum >= 0] ** 2)
-        free = np.maximum(np.bincount(stratum[stratum >= 0]) - 1.0, 1.0)
-        variance = float(each.sum())
-        freedom = variance**2 / float((each**2 / free).sum()) if variance > 0 else found.units - 1
-        return RowError(found.score, variance, freedom, found.units)
+        each = np.bincount(self.fold, worth**2)
+        free = np.maximum(np.bincount(self.fold) - 1.0, 1.0)
+        variance, unlike = float(each.sum()), float((each**2 / free).sum())
+        most = variance**2 / unlike if unlike > 0 else found.units - 1
+        return RowError(found.score, variance, _freedom(worth, most), found.units)
 
     def _worth(self) -> Array:
         """What each part is worth in the mean score; NaN where a fold has no score without it."""
-        worth = np.zeros(int(self.part.max()) + 1)
+        worth = np.zeros(len(self.fold))
         for rows, share in zip(self.folds, self.averaging.weights, strict=True):
             there = np.unique(self.part[rows])
             without = np.array([self.score(rows[self.part[rows] != one]) for one in there])

@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.blending import to_average
+from regsearch.metrics.blending import to_average, to_decisions
+from regsearch.metrics.per_row import of_mean
+from regsearch.metrics.scorer import formula
 from regsearch.numeric import format_number
 from regsearch.results.bias import Corrected
 from regsearch.results.bias.bootstrap import settled, too_few
+from regsearch.results.bias.choosing import is_mean_of_rows
 from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.pool import TrialPool
 from regsearch.results.ensemble.selection import Judge
@@ -54,9 +57,15 @@ def _outside(anew: SelectionAnew, times: NDArray[np.int64], usual: Array) -> tup
     """Outside a resample, the scores of the usual ensemble and of its own."""
     resampling = anew.resampling
     mean = anew.means(anew.said, *anew.chosen(*_drawn(anew, times)))
-    both = np.stack([to_average(resampling.scoring.problem, usual[resampling.rows]), mean], axis=1)
-    outside, _ = _drawn(anew, (times == 0).astype(np.int64))
-    found = outside.scores([both[np.repeat(part, (times == 0)[part])] for part in resampling.parts])
+    problem = resampling.scoring.problem
+    both = np.stack([to_average(problem, usual[resampling.rows]), mean], axis=1)
+    if is_mean_of_rows(resampling.scoring):
+        share = resampling.weight * (times == 0)
+        scores = resampling.row_scores(to_decisions(problem, both).transpose(1, 0, 2)) @ (share / share.sum())
+        found = of_mean(formula(resampling.scoring.metric), scores)
+    else:
+        outside, _ = _drawn(anew, (times == 0).astype(np.int64))
+        found = outside.scores([both[np.repeat(part, (times == 0)[part])] for part in resampling.parts])
     return float(found[0]), float(found[1])
 
 
