@@ -72,6 +72,9 @@ class Kind:
     scoring: str = "neg_mean_squared_error"
     sizes: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def classes(self) -> bool:
         return self.scoring in {"accuracy", "roc_auc"}
@@ -79,7 +82,7 @@ class Kind:
     @property
     def beta(self) -> Array:
         """``[p]``"""
-        return np.r_[self.signal, np.zeros(self.columns - len(self.signal))]
+        return np.pad(np.array(self.signal, dtype=float), (0, self.columns - len(self.signal)))
 
     def splits(self, seed: int) -> Any:
         """What makes the folds."""
@@ -154,7 +157,7 @@ class Simulated:
 
 def _squares(coef: Array, intercept: Array, rows: NDArray[np.intp], kind: Kind) -> Array:
     """``[K]`` expected scores of models ``[K, p]``, ``[K]``, each on so many new rows ``[K]``."""
-    return -(kind.noise**2 + intercept**2 + ((coef - kind.beta) ** 2).sum(axis=1))
+    return np.asarray(-(kind.noise**2 + intercept**2 + ((coef - kind.beta) ** 2).sum(axis=1)))
 
 
 def _explained(coef: Array, intercept: Array, rows: NDArray[np.intp], kind: Kind) -> Array:

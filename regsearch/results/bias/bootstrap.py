@@ -99,11 +99,14 @@ class Corrected:
 
     @property
     def shown(self) -> str:
-        """The corrected score, which is there, with its interval if it is known."""
-        between = "" if self.interval is None else " (95 %: {} to {})".format(
-            *(format_number(end, 5) for end in self.interval)
-        )  # fmt: skip
-        return f"corrected {format_number(self.score, 5)}{between}"
+        """The corrected score with its interval, as far as they are known."""
+        if self.score is None:
+            return ""
+        score = f"corrected {format_number(self.score, 5)}"
+        if self.interval is None:
+            return score
+        low, high = (format_number(end, 5) for end in self.interval)
+        return f"{score} (95 %: {low} to {high})"
 
 
 def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RESAMPLES, seed: int = 0) -> Corrected:

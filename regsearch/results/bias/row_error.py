@@ -83,7 +83,7 @@ def _of_a_mean(resampling: Resampling, decisions: Array) -> RowError:
     scores = resampling.row_scores(decisions[None])[0]
     share = resampling.weight / resampling.weight.sum()
     score, units = float(share @ scores), _units(resampling)
-    worth = np.bincount(resampling.units, share * (scores - score))
+    worth = np.bincount(resampling.units, share * (scores - score)).astype(float)
     return RowError(score, float(worth @ worth) * units / (units - 1), _freedom(worth, units - 1), units)
 
 
@@ -160,6 +160,8 @@ class _Parts:
         for rows, share in zip(self.folds, self.averaging.weights, strict=True):
             there = np.unique(self.part[rows])
             without = np.array([self.score(rows[self.part[rows] != one]) for one in there])
+            if not np.isfinite(without).all():
+                return np.full(len(worth), np.nan)
             worth[there] += share * math.sqrt((len(there) - 1) / len(there)) * (without.mean() - without)
         return worth
 
