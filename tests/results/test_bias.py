@@ -497,10 +497,10 @@ OTHERS = [kind for kind in KINDS if kind not in MEANS]  # folds of few rows or o
     ids=str,
 )
 def test_intervals_hold_the_truth(kind: Kind, rule: str) -> None:
-    """Of 200 simulated studies 92 to 98 of a hundred intervals hold the expected score of what a rule chose; more of R
-    squared, whose jackknife is wide on few rows."""
+    """Of 200 simulated studies 92 to 98 of a hundred intervals hold the expected score of what a rule chose; more of
+    scores that are no means, whose jackknife is wide on few rows."""
     found = judge(kind, rule)
-    assert 0.92 <= found.coverage <= (1 if kind.scoring == "r2" else 0.98)
+    assert 0.92 <= found.coverage <= (1 if kind.scoring in {"r2", "roc_auc"} else 0.98)
     assert abs(found.score - found.truth) < found.width / 4
 
 

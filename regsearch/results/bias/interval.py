@@ -6,15 +6,17 @@ to score on do not lessen. Quantiles are those of t.
 
 The spread of losses is in proportion to their size, as of squared errors: theirs is an interval of the logarithm, which
 grows with the correction. Scores that count rows, or pairs of them, lie between two ends, and are the less spread the
-nearer they are to one: theirs is Wilson's interval of a share, of as many rows as have its variance. So a score without
-an error is not one that is certain: of n rows that are all right, it reaches down to about 1 - 4 / n.
+nearer they are to one: theirs is Wilson's interval of a share, of as many rows as have its variance, whose distances
+from the score are added to those of the choice in squares (Newcombe 1998). So a score without an error is not one that
+is certain: of n rows that are all right, it reaches down to about 1 - 4 / n.
 
 What no sample of so few rows shows is not in it: of squared errors whose tail is that of t with three degrees of
 freedom, whose variance has no variance, some fifteen in a hundred intervals miss. Absolute errors have none of that.
 
 References
 ----------
-Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
+Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22. Newcombe (1998),
+"Interval estimation for the difference between independent proportions", Statistics in Medicine 17.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def interval_of(score: float, error: RowError, scores: tuple[Array, Array], metr
     times = float(stats.t.isf((1 - LEVEL) / 2, error.freedom))
     ends = min(lowest(one.scorer) for one in metric.by_target or (metric,)), 1.0
     if metric.counts and ends[0] <= metric.exact(error.score) <= ends[1]:
-        return _of_share(score, error.variance + choices, times, error.units, ends)
+        low, high = _of_share(score, error, times, ends)
+        below, above = (math.hypot(end - score, times * math.sqrt(choices)) for end in (low, high))
+        return max(score - below, ends[0]), min(score + above, ends[1])
     perfect = math.inf if metric.perfect is None else metric.perfect
     loss, own, others = perfect - score, perfect - error.score, perfect - float(outside.mean())
     if math.isfinite(perfect) and min(loss, own, others) > 0:
@@ -59,16 +63,12 @@ def interval_of(score: float, error: RowError, scores: tuple[Array, Array], metr
     return score - half, min(score + half, perfect)
 
 
-def _of_share(
-    score: float, variance: float, times: float, units: float, ends: tuple[float, float]
-) -> tuple[float, float]:
-    """Wilson's, between two ends."""
-    low, high = ends
-    share = min(1.0, max(0.0, (score - low) / (high - low)))
-    spread, variance = share * (1 - share), variance / (high - low) ** 2
-    if variance <= ROUNDING**2 < ROUNDING < spread:
-        return score, score
-    beyond = times**2 * variance / spread if spread > ROUNDING else times**2 / units
+def _of_share(score: float, error: RowError, times: float, ends: tuple[float, float]) -> tuple[float, float]:
+    """Wilson's for the luck of the rows, between two ends."""
+    low, width = ends[0], ends[1] - ends[0]
+    own, share = (min(1.0, max(0.0, (one - low) / width)) for one in (error.score, score))
+    spread, variance = own * (1 - own), error.variance / width**2
+    beyond = times**2 * variance / spread if spread > ROUNDING else times**2 / error.units
     middle = (share + beyond / 2) / (1 + beyond)
-    half = math.sqrt(beyond * spread + beyond**2 / 4) / (1 + beyond)
-    return low + (high - low) * (middle - half), low + (high - low) * (middle + half)
+    half = math.sqrt(beyond * share * (1 - share) + beyond**2 / 4) / (1 + beyond)
+    return low + width * (middle - half), low + width * (middle + half)
