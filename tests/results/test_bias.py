@@ -149,6 +149,24 @@ def test_each_way_is_the_metrics(scoring: str, weighted: bool, tmp_path: Path) -
     np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
 
 
+@pytest.mark.slow
+def test_a_ratio_of_the_few_rows_outside_a_resample_is_no_optimism(tmp_path: Path) -> None:
+    """Configs that are alike owe the same to being chosen by explained variance as by R squared, which is all but the
+    same of them: what two or three rows of a fold outside a resample say of a ratio does not count.
+    """
+    rng, by = np.random.default_rng(0), ("explained_variance", "r2")
+    found: dict[str, list[float]] = {name: [] for name in by}
+    for seed in range(6):
+        y = rng.normal(size=40)
+        said = 0.6 * y + 0.5 * rng.normal(size=(4, 40))
+        problem = make_problem(np.arange(40.0)[:, None], y)
+        for name in by:
+            one = stored(tmp_path / f"{name}-{seed}", problem, name, said[..., None])
+            found[name].append(corrected(one, resamples=20).optimism or 0.0)
+    assert 0 < np.mean(found["explained_variance"]) < 0.2
+    assert np.mean(found["explained_variance"]) == pytest.approx(np.mean(found["r2"]), abs=0.1)
+
+
 UNEQUAL = [(np.setdiff1d(np.arange(60), val), val) for val in np.split(np.arange(60), [30, 42, 52])]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,21 +116,27 @@ def by_scorer(resampling: Resampling) -> tuple[Array, Array]:
     """Any other score, mean over folds: the metric on resampled rows, of the best points and with few resamples."""
     decisions = called_decisions(resampling)
 
-    def scores(times: NDArray[np.int64], points: Any = slice(None)) -> Array:
-        """``[p]`` scores of some points on rows that are there so many times."""
-        found = scores_of_folds(resampling, decisions[:, points], times)
-        known = np.asarray(np.isfinite(found).any(axis=1))  # the others are no fold's to compare points by
-        if not known.any():
-            return np.full(found.shape[1], -np.inf)
-        return resampling.averaging.some(known).mean(np.where(np.isfinite(found), found, -np.inf)[known])
+    def scores(times: NDArray[np.int64]) -> Array:
+        """``[P]`` scores of all points on rows that are there so many times."""
+        return _compared(scores_of_parts(resampling, resampling.parts, decisions, times), resampling.averaging)
 
     best, outside = int(np.argmax(scores(np.ones(len(resampling.rows), dtype=np.int64)))), []
     for counts in resampling.counts().T:
-        inside = scores(counts)
-        own = [best, int(np.argmax(inside))] if inside.max() > -np.inf else []  # else no point is the best of it
-        outside.append(np.full(2, np.nan) if not own else scores((counts == 0).astype(np.int64), own))
+        inside, rest = scores(counts), (counts == 0).astype(np.int64)
+        if inside.max() > -np.inf:
+            own = decisions[:, [best, int(np.argmax(inside))]]
+            found = _compared(scores_of_parts(resampling, resampling.left, own, rest), resampling.left_averaging)
+        outside.append(found if inside.max() > -np.inf else np.full(2, np.nan))  # else no point is the best of it
     usual, winner = np.array(outside).T
     return usual, winner
+
+
+def _compared(found: Array, averaging: Averaging) -> Array:
+    """``[P]`` means of scores ``[parts, P]`` over the parts that compare points; minus infinity without any."""
+    known = np.asarray(np.isfinite(found).any(axis=1))
+    if not known.any():
+        return np.full(found.shape[1], -np.inf)
+    return averaging.some(known).mean(np.where(np.isfinite(found), found, -np.inf)[known])
 
 
 def called_decisions(resampling: Resampling) -> Array:
@@ -141,9 +147,11 @@ def called_decisions(resampling: Resampling) -> Array:
     return decisions
 
 
-def scores_of_folds(resampling: Resampling, decisions: Array, times: NDArray[np.int64]) -> Array:
+def scores_of_parts(
+    resampling: Resampling, parts: Sequence[NDArray[np.intp]], decisions: Array, times: NDArray[np.int64]
+) -> Array:
     """``[parts, P]`` scores of decisions ``[n, P, m]`` on rows that are there so many times ``[n]``."""
-    drawn = (np.repeat(part, times[part]) for part in resampling.parts)
+    drawn = (np.repeat(part, times[part]) for part in parts)
     return np.array([scores_of_rows(resampling, rows, decisions[rows]) for rows in drawn])
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.per_row import OF_ROWS, OVER_VARIANCE
-from regsearch.metrics.scorer import formula
+from regsearch.metrics.scorer import formula, known
 from regsearch.results.stored_study import Scoring, StoredStudy
 
 CELLS = 20_000_000  # of an array [n, B]: fewer resamples of many rows
@@ -58,6 +58,11 @@ class Resampling:
     ----------
     weight
         ``[n]``: what each row counts in the mean over folds. Of folds of one size that is its weight in scores.
+    parts, averaging
+        Rows inside a resample that are scored together, and how such scores are averaged.
+    left, left_averaging
+        The same of rows outside a resample, which are few. Where predictions of folds have a common scale, and it is
+        known that the score goes by it, all are scored together: a ratio of two or three rows says nothing.
     over
         ``[n]``: what the score of a row is divided by. Of R squared that is the variance of y in its fold: so the mean
         over folds is one over rows, and a resample does not change by which of them folds were scored.
@@ -77,6 +82,9 @@ class Resampling:
         together = scoring.metric.pooled or formula(scoring.metric) in OF_ROWS
         self.parts = [np.arange(len(rows))] if together else self.folds
         self.averaging = study.averaging if len(self.parts) > 1 else Averaging.equal(1)
+        self.left, self.left_averaging = self.parts, self.averaging
+        if not together and _has_common_scale(scoring):
+            self.left, self.left_averaging = [np.arange(len(rows))], Averaging.equal(1)
         self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
         self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
         self.weight, self.over = self._counting()
@@ -115,6 +123,7 @@ class Resampling:
     def score_together(self) -> None:
         """Score all rows at once, whatever the metric: a scorer is called once in place of once for each fold."""
         self.parts, self.averaging = [np.arange(len(self.rows))], Averaging.equal(1)
+        self.left, self.left_averaging = self.parts, self.averaging
 
     def counts(self) -> NDArray[np.int64]:
         """``[n, B]``: how often each row is in each resample; those that leave no weight outside are left out."""
@@ -219,6 +228,13 @@ class Resampling:
             for step in one.steps.tolist()
         ]
         return np.stack(found).astype(float)
+
+
+def _has_common_scale(scoring: Scoring) -> bool:
+    """Whether a score is known to go by predictions that are numbers or probabilities, and not by their order."""
+    metric, problem = scoring.metric, scoring.problem
+    ordered = metric.counts or problem.task == "survival"
+    return not ordered and known(metric.name, metric.identity, problem) is not None
 
 
 def _variance(y: Array, weight: Array) -> float:

@@ -18,7 +18,7 @@ from regsearch._types import Array
 from regsearch.metrics.per_row import of_mean
 from regsearch.metrics.scorer import formula
 from regsearch.models.path import Trajectory
-from regsearch.results.bias.choosing import called_decisions, is_mean_of_rows, scores_of_folds
+from regsearch.results.bias.choosing import called_decisions, is_mean_of_rows, scores_of_parts
 from regsearch.results.bias.resampling import Resampling
 from regsearch.results.rules import Rule
 from regsearch.storage.trial import Trial
@@ -135,7 +135,7 @@ def _by_means(resampling: Resampling) -> tuple[Sequence[Array], Array]:
 def _by_scorer(resampling: Resampling) -> tuple[Sequence[Array], Array]:
     """Those of any score that folds have."""
     whole, inside, outside = _called(resampling)
-    over = resampling.averaging
+    over = resampling.left_averaging
     known = [np.asarray(np.isfinite(found).all(axis=1)) for found in outside]
     means = [over.some(folds).mean(found[folds]) for folds, found in zip(known, outside, strict=True)]
     return [whole, *map(_as_wide, inside)], np.array(means).T
@@ -152,7 +152,9 @@ def _pooled(resampling: Resampling) -> tuple[Sequence[Array], Array]:
 def _called(resampling: Resampling) -> tuple[Array, list[Array], list[Array]]:
     """Scores ``[parts, P]`` on all rows, inside each resample and outside, by calls of a scorer."""
     decisions = called_decisions(resampling)
-    of_parts = partial(scores_of_folds, resampling, decisions)
+    of_parts, of_left = (
+        partial(scores_of_parts, resampling, parts, decisions) for parts in (resampling.parts, resampling.left)
+    )
     counts = list(resampling.counts().T)
-    outside = [of_parts((times == 0).astype(np.int64)) for times in counts]
+    outside = [of_left((times == 0).astype(np.int64)) for times in counts]
     return of_parts(np.ones(len(resampling.rows), dtype=np.int64)), [of_parts(times) for times in counts], outside

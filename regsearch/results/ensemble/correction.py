@@ -64,8 +64,9 @@ def _outside(anew: SelectionAnew, times: NDArray[np.int64], usual: Array) -> tup
         scores = resampling.row_scores(to_decisions(problem, both).transpose(1, 0, 2)) @ (share / share.sum())
         found = of_mean(formula(resampling.scoring.metric), scores)
     else:
-        outside, _ = _drawn(anew, (times == 0).astype(np.int64))
-        found = outside.scores([both[np.repeat(part, (times == 0)[part])] for part in resampling.parts])
+        left = [part[times[part] == 0] for part in resampling.left]
+        judge = Judge(resampling.scoring, resampling.left_averaging, [resampling.rows[places] for places in left])
+        found = judge.scores([both[places] for places in left])
     return float(found[0]), float(found[1])
 
 
