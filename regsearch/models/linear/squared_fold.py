@@ -124,7 +124,9 @@ def minimum(quadratic: Quadratic, slope: Array) -> Array:
     """Where a quadratic with some convexity is least, by its negative gradient at zero; 0 of columns without size."""
     size = np.sqrt(np.diag(quadratic.gram))
     used, found = size > 0, np.zeros(len(slope))
-    unit = quadratic.gram[np.ix_(used, used)] / np.outer(size[used], size[used])
+    unit = quadratic.gram[np.ix_(used, used)]
+    unit /= size[used, None]
+    unit /= size[used]
     found[used] = dposv(unit.T, slope[used] / size[used], lower=1, overwrite_a=1)[1] / size[used]
     return found
 

@@ -111,7 +111,6 @@ class WorkingSets:
         """Solve the next lambdas: coefficients of each fold, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
         gap, target = np.empty((len(self.working), len(lambdas))), tol * self.solver.null
         fits = [fit for some in self._together(len(lambdas)) for fit in self._advance(some, lambdas, target, gap)]
-        self.room = Room()  # others may want it before there are further lambdas
         self.curvature = np.stack([fit.curvature for fit in fits])
         return [UsedColumns(fit.columns, fit.w) for fit in fits], np.stack([fit.b for fit in fits]), gap
 
@@ -148,7 +147,9 @@ class WorkingSets:
         def solve(k: int) -> _Fitted:
             return self._solve(k, lambdas, float(target[k]), found.get(k))
 
-        return for_each(solve, folds, self.solver.design.by_rows)
+        fits = for_each(solve, folds, self.solver.design.by_rows)
+        self.room = Room()  # it is large, and others may want it before the next columns do
+        return fits
 
     def _solve(self, k: int, lambdas: Array, target: float, before: _Fitted | None) -> _Fitted:
         """Solve on a fold's working coefficients.
