@@ -114,21 +114,6 @@ class Curvature:
         gram = columns.gram(sample.hessian(eta, point.p[:, 0])[0][0], some) - means @ means.T
         return cls(gram, np.zeros((len(gram), 1)), np.zeros((1, 1)))
 
-    def grown(self, columns: ColumnsInPlay, old: Array) -> Curvature | None:
-        """That of more columns, by the same curvatures of rows; `old` ``[a]`` tells those that it is of.
-
-        `None` where that is not cheap, or outputs or rows have to do with each other.
-        """
-        kept, new = np.flatnonzero(old), np.flatnonzero(old == 0)
-        block = None if self.rows is None or len(self.rows) > 1 else columns.across(self.rows[0], new)
-        if self.rows is None or block is None:
-            return None
-        total, edge, gram = 1 / float(self.inverse[0, 0]), np.empty(len(old)), np.empty((len(old), len(old)))
-        edge[kept], edge[new] = total * self.couple[:, 0], columns.sums(self.rows[0])[new]
-        block = block - np.outer(edge[new], edge) / total
-        gram[np.ix_(kept, kept)], gram[new], gram[:, new] = self.gram, block, block.T
-        return Curvature(gram, edge[:, None] / total, self.inverse, self.rows)
-
     @classmethod
     def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array) -> Curvature:
         """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
@@ -167,6 +152,22 @@ class KeptCurvature:
 
     def whole(self) -> Curvature:
         return Curvature(unpacked(self.triangle), self.couple, self.inverse, self.rows)
+
+    def grown(self, columns: ColumnsInPlay, old: Array) -> Curvature | None:
+        """That of more columns, by the same curvatures of rows; `old` ``[a]`` tells those that it is of.
+
+        `None` where that is not cheap, or outputs or rows have to do with each other.
+        """
+        kept, new = np.flatnonzero(old), np.flatnonzero(old == 0)
+        block = None if self.rows is None or len(self.rows) > 1 else columns.across(self.rows[0], new)
+        if self.rows is None or block is None:
+            return None
+        total, edge = 1 / float(self.inverse[0, 0]), np.empty(len(old))
+        edge[kept], edge[new] = total * self.couple[:, 0], columns.sums(self.rows[0])[new]
+        block -= np.outer(edge[new], edge) / total
+        gram = unpacked(self.triangle, kept, len(old))
+        gram[new], gram[:, new] = block, block.T
+        return Curvature(gram, edge[:, None] / total, self.inverse, self.rows)
 
 
 class Newton:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.lapack import dtpttr, dtrttp
+from scipy.linalg.lapack import dtrttp
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.models.linear.blocks import mirrored
 
 
@@ -14,9 +14,14 @@ def packed(symmetric: Array) -> Array:
     return np.asarray(dtrttp(symmetric.T, uplo="L")[0]) if len(symmetric) else np.empty(0)
 
 
-def unpacked(triangle: Array) -> Array:
-    """The matrix ``[e, e]``, whole."""
-    size = int(np.sqrt(2 * len(triangle)))
-    if not size:
-        return np.empty((0, 0))
-    return mirrored(np.asarray(dtpttr(size, triangle, uplo="L")[0]).T)
+def unpacked(triangle: Array, places: Rows | None = None, size: int = 0) -> Array:
+    """The matrix ``[e, e]``, whole; where places ``[e]`` are given, there in one of this size, with zeros beside it."""
+    if places is None:
+        size = int(np.sqrt(2 * len(triangle)))
+        places = np.arange(size)
+    whole, start = np.zeros((size, size)), 0
+    for i, place in enumerate(places):
+        end = start + len(places) - i
+        whole[place, places[i:]] = triangle[start:end]
+        start = end
+    return mirrored(whole)

@@ -184,9 +184,8 @@ class WorkingSets:
         newton = ColumnNewton if by_columns else self.solver.newton
         made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
         (mask, kept), self.known[k] = self.known[k], (self.working[k], None)
-        known = None if kept is None else kept.whole()
-        if known is not None and (mask != self.working[k]).any():
-            known = known.grown(some, mask[0, columns])
+        same = kept is None or (mask == self.working[k]).all()
+        known = kept and (kept.whole() if same else kept.grown(some, mask[0, columns]))
         if known is not None:
             made.curvature = known
         return made

@@ -39,7 +39,7 @@ def test_curvature_that_is_grown_is_that_of_all_columns() -> None:
     point = newton_of(columns, sample).point(np.zeros((1, COLUMNS)), sample.null_intercept)
     old = np.arange(COLUMNS) % 3 > 0
     few = WorkingColumns(columns.features[old], columns.shift[old])
-    grown = Curvature.of(sample, point, few, np.ones((1, int(old.sum())), dtype=bool)).grown(columns, old)
+    grown = Curvature.of(sample, point, few, np.ones((1, int(old.sum())), dtype=bool)).kept().grown(columns, old)
     whole = Curvature.of(sample, point, columns, np.ones((1, COLUMNS), dtype=bool))
     assert grown is not None
     for name in ("gram", "couple", "inverse"):
