@@ -202,8 +202,8 @@ class Newton:
         return self._curvature
 
     @curvature.setter
-    def curvature(self, known: Curvature) -> None:
-        self._curvature, self._bent = known, known.rows
+    def curvature(self, known: Curvature | None) -> None:
+        self._curvature, self._bent = known, None if known is None else known.rows
 
     @property
     def past(self) -> int:

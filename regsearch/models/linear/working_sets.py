@@ -184,10 +184,9 @@ class WorkingSets:
         newton = ColumnNewton if by_columns else self.solver.newton
         made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
         (mask, kept), self.known[k] = self.known[k], (self.working[k], None)
-        same = kept is None or (mask == self.working[k]).all()
-        known = kept and (kept.whole() if same else kept.grown(some, mask[0, columns]))
-        if known is not None:
-            made.curvature = known
+        if kept is not None:
+            same = (mask == self.working[k]).all()
+            made.curvature = kept.whole() if same else kept.grown(some, mask[0, columns])
         return made
 
     def _keep(self, k: int, newton: Newton) -> None:
