@@ -9,7 +9,7 @@ from scipy.linalg.blas import dsyrk
 
 from regsearch._types import Array
 
-NUMBERS = 2**18  # of a copy: 2 MiB, small beside data that are large, and wide enough for products of matrices ...
+NUMBERS = 2**17  # of a copy: 1 MiB, small beside data that are large, and wide enough for products of matrices ...
 LEAST = 256  # ... of no fewer rows
 AT_ONCE = 64  # rows and columns that are mirrored
 

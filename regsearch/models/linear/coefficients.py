@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 
@@ -45,13 +46,12 @@ class Coefficients:
         return cls([np.arange(coef.shape[2])] * len(coef), list(coef), coef.shape[2])
 
     @property
-    def size(self) -> int:
-        """How many numbers are held of each point and output."""
-        return sum(map(len, self.columns))
+    def used(self) -> list[NDArray[np.bool_]]:
+        """By fold, which of its columns some point uses."""
+        return [np.asarray(values.any(axis=(0, 2))) for values in self.values]
 
-    def packed(self) -> Coefficients:
-        """The same without columns that no point uses."""
-        used = [values.any(axis=(0, 2)) for values in self.values]
+    def packed(self, used: Sequence[NDArray[np.bool_]]) -> Coefficients:
+        """The same of columns that are `used` alone."""
         pairs = list(zip(used, self.columns, self.values, strict=True))
         kept = [values if some.all() else values[:, some] for some, _, values in pairs]
         return Coefficients([columns[some] for some, columns, _ in pairs], kept, self.p)

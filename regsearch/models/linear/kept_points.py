@@ -50,10 +50,10 @@ class KeptPoints:
     @classmethod
     def of(cls, piece: Piece, rows: int, say: Callable[[], Array] | None) -> KeptPoints:
         """Those of a piece of so many rows; `say` makes what is said, unless coefficients may be asked for."""
-        coef = piece.held.packed()
-        if say is not None and rows < coef.size:
+        used = piece.held.used
+        if say is not None and rows < sum(map(np.count_nonzero, used)):
             return cls(None, piece.intercept, say())
-        return cls(coef, piece.intercept)
+        return cls(piece.held.packed(used), piece.intercept)
 
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""
