@@ -61,7 +61,7 @@ class SearchedTrials:
         if states is None or completes:
             told = [self._complete(one) if self._is_expected(one) else one for one in told]
         elif TrialState.RUNNING in states:
-            told = [one for one in told if one.number not in self.expected]
+            told = [one for one in told if not self._is_on_way(one)]
         return told if states is None else [one for one in told if one.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -110,7 +110,11 @@ class SearchedTrials:
         return tells
 
     def _is_expected(self, frozen: FrozenTrial) -> bool:
-        return frozen.state.name == "PRUNED" or (frozen.state.name == "RUNNING" and frozen.number in self.expected)
+        return frozen.state.name == "PRUNED" or self._is_on_way(frozen)
+
+    def _is_on_way(self, frozen: FrozenTrial) -> bool:
+        """Whether it is running, and a score is expected of it."""
+        return frozen.state.name == "RUNNING" and frozen.number in self.expected
 
     def _complete(self, frozen: FrozenTrial) -> FrozenTrial:
         """A trial as complete with the score that it is expected to have: as no other, it has an intermediate one."""

@@ -133,6 +133,23 @@ def test_what_is_on_its_way_is_known_by_what_it_has_shown() -> None:
     assert seen == [("RUNNING", None, False), *known]
 
 
+def test_pruned_trials_are_there_whatever_is_asked_for() -> None:
+    """One that was given up is pruned to who asks for no complete ones, and else complete at what is known best."""
+    study = optuna.create_study(direction="maximize")
+    expected: dict[int, float] = {0: 1.5}
+    view = searched_study(study, expected)
+    for _ in range(2):
+        trial = view.ask()
+        trial.suggest_float("lr", 1e-4, 1e-1)
+        trial.report(-2.0, step=3)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    complete, running, pruned = (getattr(optuna.trial.TrialState, name) for name in ("COMPLETE", "RUNNING", "PRUNED"))
+    assert [one.state for one in view.get_trials(states=(running, pruned))] == [pruned, pruned]
+    assert [(one.state, one.value) for one in view.get_trials(states=(complete, running))] == [
+        (complete, 1.5), (complete, -2.0),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_it_finds_more_than_chance() -> None:
     """After 40 trials of four numbers and choices it is closer to the best than the best of 400 at random."""
