@@ -141,8 +141,8 @@ class GroupTerms(GeneralTerms):
         """A norm is curved across its direction: ``(1 - w w' / |w|^2) / |w|``."""
         norms = self._norms(w)
         group = self.group[own // w.shape[1]]
-        steep, along = self._together(w)[group] / norms[group], w.ravel()[own] / norms[group]
-        return Bends(steep, np.sqrt(steep) * along, group)
+        across, direction = self._together(w)[group] / norms[group], w.ravel()[own] / norms[group]
+        return Bends(np.zeros_like(across), across, direction, group)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.group_kernels import Groups, minimise

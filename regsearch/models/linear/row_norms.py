@@ -86,7 +86,7 @@ class RowTerms(GeneralTerms):
         row = own // w.shape[1]
         norms = _norms(w)[row]
         l1, l2 = (np.broadcast_to(part, len(w))[row] for part in (self.l1, self.l2))
-        return Bends(l1 / norms + l2, np.sqrt(l1 / norms) * w.ravel()[own] / norms, row)
+        return Bends(l2, l1 / norms, w.ravel()[own] / norms, row)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.group_kernels import Groups, minimise

@@ -1,5 +1,9 @@
 """Degrees of freedom of penalties of general form: the trace of the hat matrix of the coefficients in use.
 
+A norm is curved across its direction and not along it, the more so the smaller it is: its second derivatives are a
+large number less nearly the same. So groups are turned first, to where their first axis is that direction: what is left
+of any penalty is a diagonal.
+
 Notation and shapes
 
 =========  ========  ===============================================================================
@@ -7,20 +11,21 @@ symbol     shape     meaning
 =========  ========  ===============================================================================
 a          int       coefficients in use
 gram       [a, a]    curvature of the loss along them
-held       [a, a]    the same of the objective, lambda times the penalty's added; symmetric
-root       [a]       square roots of the diagonal of held
-unit       [a, a]    held in units in which its diagonal is one
+held       [a]       what lambda times the penalty adds to its diagonal
+root       [a]       square roots of the diagonal of both
+unit       [a, a]    the sum in units in which its diagonal is one
 inverse    [a, a]    the inverse of the lower Cholesky factor of unit
 =========  ========  ===============================================================================
 
-``held^-1 gram`` is the unit matrix less what the penalty takes, ``held^-1 (held - gram)``, whose trace is read off the
-columns of the inverse of a Cholesky factor.
+``(gram + held)^-1 gram`` is the unit matrix less what the penalty takes, ``(gram + held)^-1 held``, whose trace is read
+off the columns of the inverse of a Cholesky factor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,58 +46,73 @@ FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to
 
 @dataclass(frozen=True)
 class Bends:
-    """Second derivatives of a penalty: a diagonal, less a square for each group of coefficients.
+    """Second derivatives of a penalty: one for each coefficient, and more for those of a group across its direction.
 
     Attributes
     ----------
-    diagonal
-        ``[a]``.
-    along
-        ``[a]``; ``along_i along_j`` is taken off where i and j are of one group.
+    every
+        ``[a]`` whichever way; the same in all of a group.
+    across
+        ``[a]`` on top of it, across; the same in all of a group.
+    direction
+        ``[a]`` unit vectors, group by group; of a group that has none, any.
     group
         ``[a]`` numbers.
     """
 
-    diagonal: Array
-    along: Array
+    every: Array
+    across: Array
+    direction: Array
     group: Rows
 
     @classmethod
-    def alone(cls, diagonal: Array) -> Bends:
+    def alone(cls, every: Array) -> Bends:
         """Of coefficients that do not bend together."""
-        return cls(diagonal, np.zeros_like(diagonal), np.arange(len(diagonal)))
+        return cls(every, np.zeros_like(every), np.ones_like(every), np.arange(len(every)))
 
-    def times(self, factor: float) -> Bends:
-        """Those of a multiple of the penalty."""
-        return Bends(factor * self.diagonal, np.sqrt(factor) * self.along, self.group)
+    @cached_property
+    def _order(self) -> Rows:
+        """The coefficients group by group."""
+        return np.argsort(self.group, kind="stable")
 
-    def of_units(self, root: Array) -> Bends:
-        """Those of the coefficients times so much."""
-        return Bends(self.diagonal / root**2, self.along / root, self.group)
+    @cached_property
+    def _starts(self) -> Rows:
+        """Where each group begins there."""
+        return np.flatnonzero(np.diff(self.group[self._order], prepend=-1))
 
-    def added_to(self, gram: Reals) -> Reals:
-        """The sum of both."""
-        order = np.argsort(self.group, kind="stable")
-        group, held = self.group[order], gram.copy()
-        size = np.bincount(group)[group]
-        row = np.repeat(order, size)
-        start = np.repeat(np.searchsorted(group, group), size)
-        column = order[start + np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)]
-        held[row, column] -= self.along[row] * self.along[column]
-        held.flat[:: len(held) + 1] += self.diagonal
-        return held
+    @property
+    def turned(self) -> Array:
+        """``[a]``: what is left of them where groups are turned, along the first axis of each and the others."""
+        along = self._order[self._starts]
+        found = self.every + self.across
+        found[along] = self.every[along]
+        return found
 
-    def trace(self, inverse: Reals) -> float:
-        """Of ``inverse bends inverse'``."""
-        columns = inverse.T
-        total = float(self.diagonal @ np.einsum("ij,ij->i", columns, columns))
-        if not self.along.any():
-            return total
-        order = np.argsort(self.group, kind="stable")
-        first = np.append(np.flatnonzero(np.diff(self.group[order], prepend=-1)), len(order))
-        along = self.along[order].astype(columns.dtype)
-        sums = sparse.csr_array((along, order, first), (len(first) - 1, len(order))) @ columns
-        return total - float(np.vdot(sums, sums))
+    @property
+    def turns(self) -> bool:
+        """Whether that is other axes for any group."""
+        return len(self._starts) < len(self.group) and bool(self.across.any())
+
+    def turn(self, gram: Array) -> None:
+        """Turn a symmetric ``[a, a]`` in place: a reflection of each group moves its direction to its first axis.
+
+        Householder's, ``1 - v v' / (1 + |u|)``, u being the first number of the direction and v that direction with a
+        one of the sign of u added to it there.
+        """
+        order, first = self._order, self._order[self._starts]
+        v, ahead = self.direction.copy(), self.direction[first]
+        v[first] += np.where(ahead < 0, -1.0, 1.0)
+        bounds = np.append(self._starts, len(order))
+        place = np.empty_like(order)
+        place[order] = np.repeat(np.arange(len(first)), np.diff(bounds))
+        share = v / (1.0 + np.abs(ahead))[place]
+        sums = sparse.csr_array((v[order], order, bounds), (len(first), len(order)))
+        taken = sums @ gram
+        taken -= (sums @ taken.T).T[:, place] * (share / 2)  # as it is taken off from either side
+        across = np.ascontiguousarray(taken.T)
+        for part in _parts(len(order)):
+            gram[part] -= share[part, None] * taken[place[part]]
+            gram[part] -= across[part][:, place] * share
 
 
 def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) -> float:
@@ -100,39 +120,49 @@ def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) ->
     own = np.arange(len(gram)) if own is None else own
     if not len(own):
         return 0.0
-    size, bends = np.diag(gram)[own], bends.times(lambda_)
-    bends = Bends(bends.diagonal + FLAT * size, bends.along, bends.group)  # columns without a penalty may repeat
-    square = size + bends.diagonal - bends.along**2
+    if bends.turns:
+        gram = gram[np.ix_(own, own)]
+        bends.turn(gram)
+        own = np.arange(len(gram))
+    size = np.diag(gram)[own]
+    held = lambda_ * bends.turned + FLAT * size  # columns without a penalty may repeat
+    square = size + held
     if (square > 0).all():
-        root = np.sqrt(square)
-        bends = bends.of_units(root)
-        inverse = _single(gram, bends, root, own)
-        inverse = _double(gram[np.ix_(own, own)], bends, root) if inverse is None else inverse
+        root, held = np.sqrt(square), held / square
+        inverse = _single(gram, held, root, own)
+        inverse = _double(gram[np.ix_(own, own)], held, root) if inverse is None else inverse
         if inverse is not None:
-            return len(own) - bends.trace(inverse)
+            columns = inverse.T
+            return len(own) - float(held @ np.einsum("ij,ij->i", columns, columns))
         gram, own = gram[np.ix_(own, own)] / np.outer(root, root), np.arange(len(own))
     gram = gram[np.ix_(own, own)]
-    return float(np.trace(np.linalg.solve(bends.added_to(gram), gram)))  # of a penalty that is not convex
+    return float(np.trace(np.linalg.solve(gram + np.diag(held), gram)))  # of a penalty that is not convex
 
 
-def _single(gram: Array, bends: Bends, root: Array, own: Rows) -> Reals | None:
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + AT_ONCE) for start in range(0, count, AT_ONCE)]
+
+
+def _single(gram: Array, held: Array, root: Array, own: Rows) -> Reals | None:
     """The inverse in single precision; `None` where that is not enough."""
     shrink = (1.0 / root).astype(np.float32)
     unit = np.empty((len(own), len(own)), dtype=np.float32)
-    for part in (slice(start, start + AT_ONCE) for start in range(0, len(own), AT_ONCE)):
+    for part in _parts(len(own)):
         unit[part] = gram[own[part]].take(own, axis=1)
     unit *= shrink[:, None]
     unit *= shrink
-    unit = bends.added_to(unit)
+    unit.flat[:: len(unit) + 1] += held
     factor, indefinite = spotrf(unit.T, lower=1, clean=1, overwrite_a=1)
     if indefinite or (np.diag(factor) ** 2).min() < APART:
         return None
     return lower_inverse(factor, strtri)
 
 
-def _double(gram: Array, bends: Bends, root: Array) -> Reals | None:
+def _double(gram: Array, held: Array, root: Array) -> Reals | None:
     """The inverse; `None` where there is no Cholesky factor."""
-    factor, indefinite = dpotrf(bends.added_to(gram / np.outer(root, root)).T, lower=1, clean=1, overwrite_a=1)
+    unit = gram / np.outer(root, root)
+    unit.flat[:: len(unit) + 1] += held
+    factor, indefinite = dpotrf(unit.T, lower=1, clean=1, overwrite_a=1)
     return None if indefinite else lower_inverse(factor, dtrtri)
 
 

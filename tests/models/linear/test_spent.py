@@ -21,44 +21,65 @@ def gram_of(least: float, size: int = SIZE) -> Array:
 
 
 def dense(bends: Bends) -> Array:
-    return np.asarray(bends.added_to(np.zeros((len(bends.diagonal),) * 2)), dtype=np.float64)
+    """Across a direction they are all that a group's coefficients bend, less that along it."""
+    together = bends.group[:, None] == bends.group
+    along = np.sqrt(bends.across) * bends.direction
+    return np.asarray(np.diag(bends.every + bends.across) - together * np.outer(along, along))
 
 
-def grouped(size: int = SIZE) -> Bends:
-    """Of groups whose coefficients are not beside each other."""
+def grouped(size: int = SIZE, smallest: float = 0.5, every: float = 0.0) -> Bends:
+    """Of groups whose coefficients are not beside each other: one coefficient, or several; some of a small norm."""
     rng = np.random.default_rng(1)
-    group = np.arange(size) % (size // 4)
-    along = rng.normal(size=size)
-    along /= np.sqrt(np.bincount(group, along**2))[group]
-    steep = rng.uniform(0.1, 2.0, size // 4 + 1)[group]
-    return Bends(steep, np.sqrt(steep) * along, group)
+    group = np.minimum(np.arange(size) % (size // 4), size // 6)
+    direction = rng.normal(size=size)
+    direction /= np.sqrt(np.bincount(group, direction**2))[group]
+    across = 1 / np.geomspace(smallest, 10.0, size // 6 + 1)[group]
+    return Bends(np.full(size, every), across, direction, group)
 
 
-def test_bends_are_a_diagonal_less_a_square_of_each_group() -> None:
-    """Which of a norm keeps its direction free."""
-    bends = grouped(8)
-    expected = np.diag(bends.diagonal)
-    for g in range(2):
-        own = np.where(bends.group == g, bends.along, 0.0)
-        expected -= np.outer(own, own)
-    np.testing.assert_allclose(dense(bends), expected, atol=1e-14)
-    np.testing.assert_allclose(dense(bends) @ np.where(bends.group == 0, bends.along, 0.0), 0.0, atol=1e-12)
+def test_groups_that_are_turned_bend_by_a_diagonal() -> None:
+    """What is left of the bends of a norm is a number for each of other axes, which are at right angles."""
+    bends, axes = grouped(24, every=0.1), np.eye(24)
+    assert bends.turns
+    turned = dense(bends)
+    bends.turn(turned)
+    np.testing.assert_allclose(turned, np.diag(bends.turned), atol=1e-12)
+    square = axes.copy()
+    bends.turn(square)
+    np.testing.assert_allclose(square, axes, atol=1e-12)
 
 
 @pytest.mark.parametrize("least", [0.9, 1e-5])
 def test_trace_is_that_of_the_ratio(least: float) -> None:
     """Of columns that are far from dependent, where single precision is enough, and of others."""
     gram, bends = gram_of(least), grouped()
-    held = gram + 0.3 * dense(bends) + FLAT * np.diag(np.diag(gram))
-    expected = np.trace(np.linalg.solve(held, gram))
+    turned = gram.copy()
+    bends.turn(turned)
+    ridge = FLAT * np.diag(np.diag(turned))  # which stands for none: along the axes of the groups
+    bends.turn(ridge)
+    expected = np.trace(np.linalg.solve(gram + 0.3 * dense(bends) + ridge, gram))
     assert spent(gram, bends, 0.3) == pytest.approx(expected, rel=1e-9 if least < 0.5 else 1e-6)
+
+
+@pytest.mark.parametrize("norm", [1e-3, 1e-6, 1e-9])
+def test_a_group_that_is_next_to_nothing_spends_one_degree(norm: float) -> None:
+    """What it can do is to grow along its direction, which is one column: of one coefficient, or of several."""
+    bends, gram = grouped(24, norm, 0.1), gram_of(0.5, 24)
+    own = bends.group == 0
+    basis = np.column_stack([np.where(own, bends.direction, 0.0), np.eye(24)[:, ~own]])
+    left = (bends.across[~own], bends.direction[~own], bends.group[~own])
+    across, direction, group = (np.append(first, part) for first, part in zip((0.0, 1.0, 0), left, strict=True))
+    expected = spent(basis.T @ gram @ basis, Bends(np.full(len(group), 0.1), across, direction, group), 0.3)
+    assert spent(gram, bends, 0.3) == pytest.approx(expected, abs=max(1e-5, 10 * norm))
+    single = Bends(np.zeros(24), np.full(24, 1 / norm), np.resize([1.0, -1.0], 24), np.arange(24))
+    assert spent(gram, single, 0.3) == spent(gram, Bends.alone(np.zeros(24)), 0.3)
 
 
 def test_trace_where_a_penalty_is_not_convex() -> None:
     """It is that of the ratio, too, and zero of nothing."""
     gram = gram_of(0.5, 12)
     bends = Bends.alone(np.append(-3.0 * gram[0, 0], np.ones(11)))
-    expected = np.trace(np.linalg.solve(gram + np.diag(bends.diagonal + FLAT * np.diag(gram)), gram))
+    expected = np.trace(np.linalg.solve(gram + np.diag(bends.every + FLAT * np.diag(gram)), gram))
     assert spent(gram, bends, 1.0) == pytest.approx(expected, rel=1e-9)
     assert spent(gram[:0, :0], Bends.alone(np.empty(0)), 1.0) == 0
 
