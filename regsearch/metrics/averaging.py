@@ -83,6 +83,11 @@ class Averaging:
         """``[K]`` that sum to one, also where folds count alike."""
         return np.full(self.folds, 1 / self.folds) if self.shares is None else self.shares
 
+    @property
+    def squares(self) -> float:
+        """The sum of their squares: the variance of a mean of folds that do not share their luck, by that of one."""
+        return float(self.weights @ self.weights)
+
     def mean(self, values: Array) -> Array:
         """``[...]`` of values ``[K, ...]``; NaN of no fold."""
         if not len(values):
@@ -109,7 +114,7 @@ class Averaging:
         """
         if self.effective <= 1:
             return self._estimate(values, np.nan, rounding)
-        squares = 1 / self.folds if self.shares is None else float(self.shares @ self.shares)
+        squares = self.squares
         variance = float(self._spread(values)) / (1 - squares)
         return self._estimate(values, float(np.sqrt((squares + self.overlap) * variance)), rounding)
 

@@ -78,8 +78,13 @@ class Estimate:
 
     @property
     def unanimous(self) -> bool:
-        """Whether all folds differ by the same: then the error is not known."""
-        return abs(self.mean) > self.rounding and self.se <= max(self.rounding, ALIKE * abs(self.mean))
+        """Whether all folds differ by the same, which is more than nothing: then the error is not known."""
+        return abs(self.mean) > self.rounding and self._alike
+
+    @property
+    def _alike(self) -> bool:
+        """Whether all folds say the same, but for rounding."""
+        return self.se <= max(self.rounding, ALIKE * abs(self.mean))
 
     @property
     def _by_chance(self) -> float:
@@ -88,10 +93,10 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Low and high of the 95 % interval; NaN for a single fold, and where all differ by the same."""
+        """Low and high of the 95 % interval; NaN for a single fold, and where all say the same, zero included."""
         from scipy import stats
 
-        if self.unanimous:
+        if self._alike:
             return math.nan, math.nan
         half = float(stats.t.isf(0.025, self.freedom or 1) * self.se)
         return self.mean - half, self.mean + half

@@ -92,7 +92,7 @@ class FoldRungs:
             worse = float(over.mean(val[fitted])) < best.min()
             return f"worse {where} than the best trial's worst fold" if worse else ""
         lost = float(over.mean(best[fitted] - val[fitted]))
-        bar = DEVIATIONS * luck * _root_of_squares(over)
+        bar = DEVIATIONS * luck * math.sqrt(over.squares)
         return f"{lost:.3g} behind the best {where}, by luck at most {bar:.3g}" if lost > bar else ""
 
     def _luck_of_a_fold(self, best: Array) -> float | None:
@@ -127,8 +127,3 @@ class FoldRungs:
             places = np.searchsorted(self._losses, losses[order], "right")
             self._losses = np.insert(self._losses, places, losses[order])
             self._complete = np.insert(self._complete, places, np.array(complete)[order], axis=0)
-
-
-def _root_of_squares(over: Averaging) -> float:
-    """By how much the mean of some folds varies less than one of them."""
-    return math.sqrt(1 / over.folds if over.shares is None else float(over.shares @ over.shares))

@@ -125,7 +125,7 @@ class NestedResult(Presented):
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the mean, with the variance of Nadeau & Bengio (2003) for folds that share rows; NaN
-        before the second fold.
+        before the second fold, and where all say the same, which tells of no error.
         """
         if not self.folds:
             return math.nan, math.nan

@@ -86,6 +86,20 @@ def test_few_folds_that_count_rows_find_no_difference_where_there_is_none() -> N
     assert math.isnan(same.interval[0])
 
 
+@pytest.mark.parametrize("value", [0.0, 0.2, -1e9])
+@pytest.mark.parametrize("shares", [None, np.array([0.5, 0.3, 0.2])])
+def test_folds_that_all_say_the_same_have_no_interval(value: float, shares: np.ndarray | None) -> None:
+    """Whatever they say, that there is no difference included: it is not known how far off that is."""
+    over = Averaging(3, 3.0, 0.5, shares)
+    found = over.corrected(np.full(3, value))
+    assert np.isnan(found.interval).all()
+    scores = np.array([0.7, 0.8, 0.9])
+    differ = over.difference(scores + value, scores)  # by the same but for rounding
+    assert np.isnan(differ.interval).all()
+    assert found.p == differ.p == (0.25 if abs(value) > 1e-9 else 1.0)
+    assert np.isfinite(over.corrected(np.array([0.0, 0.0, 1.0])).interval).all()
+
+
 def test_beyond() -> None:
     """A mean counts where it exceeds so many errors and rounding; never where the error is not known."""
     assert Estimate(0.3, 0.1, 3, 2).beyond(2.0)

@@ -247,6 +247,10 @@ def test_optimism_shows(tmp_path: Path) -> None:
     found = NestedResult("r2", 2, "best", Averaging(2, 2, 1.0), 1.0, folds)
     assert found.interval[1] == 1.0, "no score is better than perfect"
     assert "promised 0.09 less" in found.summary
+    for score in (0.0, 0.9):  # of every outer fold
+        found = NestedResult("r2", 2, "best", Averaging(2, 2, 1.0), 1.0, (OuterFold({"r2": score}, 0.9, {}),) * 2)
+        assert np.isnan(found.interval).all()
+        assert "95 %" not in found.summary, "folds that agree tell of no error"
 
 
 def test_before_the_first_fold() -> None:
