@@ -306,12 +306,17 @@ def share_of_sampler(seed: int) -> float:
 
 
 def search_rows(
-    name: str, data: Callable[[], tuple[Any, Any]], folds: int = FOLDS, module: Any = PERCEPTRON, **more: Any
+    name: str,
+    data: Callable[[], tuple[Any, Any]],
+    folds: int = FOLDS,
+    module: Any = PERCEPTRON,
+    horizon: int = 100,
+    **more: Any,
 ) -> Iterator[Row]:
     """Whole searches of a net with every technique against a script; see `searches.py`."""
     warm_up()
     problem = Problem(name, data, lambda most: everything(module, t.EarlyStopping(max_epochs=most), **more), folds)
-    yield from rows(problem, Sizes(1, 3, 6, 1, 6) if quick() else Sizes(), apart)
+    yield from rows(problem, Sizes(1, 3, 6, 1, 6) if quick() else Sizes(horizon=horizon), apart)
 
 
 def search_digits() -> Iterator[Row]:
@@ -327,7 +332,8 @@ def search_synthetic() -> Iterator[Row]:
 
 
 def search_images() -> Iterator[Row]:
-    yield from search_rows("8x8 images, augmented CNN", images, 3, CNN(channels=(8, 16)), augment=t.Augment())
+    """Of 40 epochs at most, as those of a convolution take long."""
+    yield from search_rows("8x8 images", images, 3, CNN(channels=(8, 16)), 40, augment=t.Augment())
 
 
 if __name__ == "__main__":

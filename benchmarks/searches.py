@@ -1,12 +1,12 @@
 """Whole searches of nets against a sequential Optuna script: what `neural.py search` measures.
 
 The script: Optuna's default TPE with the same distributions, a DataLoader loop, fold after fold, one thread, up to 100
-epochs. It would take about a quarter of an hour for each seed, so it is not run as a whole. Its sampler really proposes
-all 60 configs, one after the other, each told the loss that this package's training gives (without pruning, at the
-epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are then trained by the
-loop for some epochs; its seconds per epoch, times the epochs that patience left each config, are the script's time. Its
-sampler and storage cost nothing. What its trials came to does not depend on the machine, and is kept in
-`build/searches`; every time is measured anew.
+epochs (images: 40). It would take about a quarter of an hour for each seed, so it is not run as a whole. Its sampler
+really proposes all 60 configs, one after the other, each told the loss that this package's training gives (without
+pruning, at the epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are then
+trained by the loop for some epochs; its seconds per epoch, times the epochs that patience left each config, are the
+script's time. Its sampler and storage cost nothing. What its trials came to does not depend on the machine, and is kept
+in `build/searches`; every time is measured anew.
 
 Ours is a study with everything that belongs to it but MLflow, on all cores, in runs of 150 trials, each of which goes
 on with the one before, until it has reached the script's best and a minute is over, or after four of them: that takes a

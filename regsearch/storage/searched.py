@@ -37,10 +37,9 @@ class SearchedTrials:
 
     def __init__(self, storage: Any, study_id: int, expected: Mapping[int, float]) -> None:
         self._all, self.study_id, self.expected = storage, study_id, expected
-        self._telling: set[int] = set()  # numbers of finished trials: samplers read each of them at every proposal
-        self._completed: dict[int, FrozenTrial] = {}  # pruned ones as complete
+        self._completed: dict[int, tuple[float | None, FrozenTrial]] = {}  # as complete, and the score of each
         self.moved: Callable[[FrozenTrial], FrozenTrial | None] = own_trial  # as the space has a trial, if it does
-        self._own: dict[int, FrozenTrial | None] = {}  # finished ones so
+        self._own: dict[int, FrozenTrial | None] = {}  # finished ones so: samplers read each of them at every proposal
         self._names: StoredNames | None = None
         self._waiting: set[int] | None = None  # ids: whoever asks looks for them first, among all trials there are
 
@@ -55,9 +54,7 @@ class SearchedTrials:
         completes = states is not None and TrialState.COMPLETE in states
         wanted = (*{*states, TrialState.PRUNED, TrialState.RUNNING},) if completes else states
         found = self._all.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
-        telling = self._telling
-        told = [frozen for frozen in found if frozen.number in telling or self._tells(frozen)]
-        told = [own for own in map(self._as_own, told) if own is not None]
+        told = [own for own in map(self._as_own, found) if own is not None]
         if states is None or completes:
             told = [self._complete(one) if self._is_expected(one) else one for one in told]
         elif TrialState.RUNNING in states:
@@ -74,12 +71,16 @@ class SearchedTrials:
         self._all.set_trial_param(trial_id, stored, param_value_internal, distribution)
 
     def _as_own(self, frozen: FrozenTrial) -> FrozenTrial | None:
-        """A trial as the space has it; a finished one is looked at once."""
+        """A trial as the space has it, where it tells of the space; a finished one is looked at once."""
+        number = frozen.number
+        if number in self._own:
+            return self._own[number]
+        if frozen.state.name != "WAITING" and not _tells_of_the_space(frozen):
+            return None
         if not frozen.state.is_finished():
             return own_trial(frozen)
-        if frozen.number not in self._own:
-            self._own[frozen.number] = self.moved(frozen)
-        return self._own[frozen.number]
+        self._own[number] = own = self.moved(frozen)
+        return own
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         queue, made = self._queue(study_id), int(self._all.create_new_trial(study_id, template_trial))
@@ -103,12 +104,6 @@ class SearchedTrials:
             self._waiting = {id_of(study_id, one.number) for one in found}
         return self._waiting
 
-    def _tells(self, frozen: FrozenTrial) -> bool:
-        tells = frozen.state.name == "WAITING" or _tells_of_the_space(frozen)
-        if tells and frozen.state.is_finished():
-            self._telling.add(frozen.number)
-        return tells
-
     def _is_expected(self, frozen: FrozenTrial) -> bool:
         return frozen.state.name == "PRUNED" or self._is_on_way(frozen)
 
@@ -118,16 +113,17 @@ class SearchedTrials:
 
     def _complete(self, frozen: FrozenTrial) -> FrozenTrial:
         """A trial as complete with the score that it is expected to have: as no other, it has an intermediate one."""
-        from optuna.trial import TrialState
-
-        number, known = frozen.number, self._completed.get(frozen.number)
+        number = frozen.number
         score = self.expected.get(number, frozen.value)
-        if known is None or known.value != score:
-            known = copy.copy(frozen)
-            known.state, known.value = TrialState.COMPLETE, score
-            known.intermediate_values = frozen.intermediate_values or {0: self.expected[number]}
-            self._completed[number] = known
-        return known
+        known = self._completed.get(number)
+        if known is None or known[0] != score:
+            from optuna.trial import TrialState
+
+            complete = copy.copy(frozen)
+            complete.state, complete.value = TrialState.COMPLETE, score
+            complete.intermediate_values = frozen.intermediate_values or {0: self.expected[number]}
+            known = self._completed[number] = score, complete
+        return known[1]
 
 
 def own_trial(frozen: FrozenTrial) -> FrozenTrial:

@@ -52,12 +52,16 @@ class Alike:
     best: dict[int, float] = field(default_factory=dict)
     found: list[tuple[float, float]] = field(default_factory=list)
     _fitted: tuple[int, Callable[[float], float]] | None = None
+    _expected: dict[float, float] = field(default_factory=dict)  # of those that were asked for since: by best score
 
     def expected(self, best: float) -> float:
         """The score that one with this best score by then would have come to."""
         if self._fitted is None or self._fitted[0] != len(self.found):
             self._fitted = len(self.found), _relation(sorted(self.found))
-        return self._fitted[1](best)
+            self._expected.clear()
+        if best not in self._expected:
+            self._expected[best] = self._fitted[1](best)
+        return self._expected[best]
 
 
 def _relation(found: Sequence[tuple[float, float]]) -> Callable[[float], float]:
@@ -65,10 +69,11 @@ def _relation(found: Sequence[tuple[float, float]]) -> Callable[[float], float]:
     if len(found) < MANY:
         gain = float(np.median([score - best for best, score in found])) if found else 0.0
         return lambda best: best + gain
-    from sklearn.isotonic import IsotonicRegression
+    from scipy.optimize import isotonic_regression
 
-    fitted = IsotonicRegression().fit(*np.array(found).T)
-    early, late = fitted.X_thresholds_, fitted.y_thresholds_
+    early, place, times = np.unique([best for best, _ in found], return_inverse=True, return_counts=True)
+    alike = np.bincount(place, [score for _, score in found]) / times  # those that began alike count as their mean
+    late = isotonic_regression(alike, weights=times).x
 
     def expected(best: float) -> float:
         return float(np.interp(best, early, late) + best - min(max(best, early[0]), early[-1]))
@@ -85,6 +90,9 @@ class Scores(Mapping[int, float]):
     def __getitem__(self, number: int) -> float:
         found = self.alike[number]
         return found.expected(found.best[number])
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.alike
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.alike)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,15 @@ AT_RANDOM, AROUND = 300, 200  # rows that are looked at first: anywhere, and nea
 TOP, AROUND_SD = 8, 0.1
 REFINED, REFINED_SD = 100, (0.06, 0.02)  # rows near the `FINE` best of these, in turn
 FINE = 5
+
+
+class Finished(NamedTuple):
+    """What is learned from a trial: a row ``[L]``, and its score, which may be an expected one."""
+
+    number: int
+    score: float
+    row: Array
+    is_expected: bool
 
 
 @dataclass
@@ -49,15 +58,19 @@ class ExpectedImprovement:
             Complete ones, whose scores are expected ones where they have intermediate values, as those of trials that
             were given up or are on their way, and running ones that have shown nothing yet.
         """
-        finished = [one for one in trials if one.state.is_finished() and self._scored(one)]
+        running: list[FrozenTrial] = []
+        ended: list[FrozenTrial] = []
+        for one in trials:
+            (ended if one.state.is_finished() else running).append(one)
+        finished = [found for one in ended if (found := self._finished_one(one)) is not None]
         if len(finished) < FINISHED:
             return
-        finished = [finished[i] for i in spread(np.array([one.value for one in finished], dtype=float), KNOWN)]
-        running = [row for one in trials if not one.state.is_finished() and (row := self._row(one)) is not None]
-        rows = np.array([self._row(one) for one in finished])
-        process = self._process(rows, finished)
-        if running:
-            process = process.beside(self.vectors.features(np.array(running)))
+        finished = [finished[i] for i in spread(np.array([one.score for one in finished]), KNOWN)]
+        process = self._process(finished)
+        beside = [row for one in running if (row := self._row(one)) is not None]
+        if beside:
+            process = process.beside(self.vectors.features(np.array(beside)))
+        rows = np.array([one.row for one in finished])
         top = rows[np.argsort(-process.mean(self.vectors.features(rows)), kind="stable")[:TOP]]
         looked = np.concatenate(
             [self.vectors.draw(random, AT_RANDOM), self.vectors.draw_near(top, random, AROUND, AROUND_SD)]
@@ -70,8 +83,12 @@ class ExpectedImprovement:
         for i in np.argsort(-value, kind="stable")[:count]:
             yield self.vectors.params(looked[i])
 
-    def _scored(self, trial: FrozenTrial) -> bool:
-        return trial.value is not None and math.isfinite(trial.value) and self._row(trial) is not None
+    def _finished_one(self, trial: FrozenTrial) -> Finished | None:
+        """What is learned from a trial that is finished; `None` where it has no score or row."""
+        score, row = trial.value, self._row(trial)
+        if score is None or row is None or not math.isfinite(score):
+            return None
+        return Finished(trial.number, score, row, bool(trial.intermediate_values))
 
     def _row(self, trial: FrozenTrial) -> Array | None:
         """A trial as a row; `None` where not all of its parameters are known, as while it is proposed."""
@@ -83,10 +100,11 @@ class ExpectedImprovement:
             self._rows[trial.number] = whole
         return whole
 
-    def _process(self, rows: Array, finished: Sequence[FrozenTrial]) -> GaussianProcess:
-        known = [(trial.number, trial.value) for trial in finished]
+    def _process(self, finished: Sequence[Finished]) -> GaussianProcess:
+        known = [(one.number, one.score) for one in finished]
         if self._fitted is None or self._fitted[0] != known:
-            X, y = self.vectors.features(rows), standardized(np.array([trial.value for trial in finished], dtype=float))
-            expected = np.array([bool(trial.intermediate_values) for trial in finished], dtype=float)
+            X = self.vectors.features(np.array([one.row for one in finished]))
+            y = standardized(np.array([one.score for one in finished]))
+            expected = np.array([one.is_expected for one in finished], dtype=float)
             self._fitted = known, GaussianProcess(fit_hyperparameters(X, y, expected), X, y, expected)
         return self._fitted[1]

@@ -71,15 +71,24 @@ class Hyperparameters:
         return np.asarray(self.noise + JITTER + self.more_noise * expected)
 
     def alike(self, one: Array, other: Array) -> Array:
-        """``[m, n]`` correlations of scores at one config, of which some are expected ones (1, not 0)."""
+        """``[m, n]`` correlations of scores at one config, of which some are expected ones (1, not 0): m may be 1."""
         return np.asarray(np.exp(-self.apart * np.abs(one[:, None] - other)))
 
 
-def _matern(squared: Array) -> tuple[Array, Array]:
-    """The kernel at squared distances, and what its derivatives by the logarithms of scales have in common."""
+def _matern(squared: Array) -> Array:
+    """The kernel at squared distances."""
     root = np.sqrt(5 * squared)
-    decay = np.exp(-root)
-    return (1 + root + 5 / 3 * squared) * decay, 5 / 3 * (1 + root) * decay
+    grown = (5 / 3) * squared
+    grown += root
+    grown += 1
+    grown *= np.exp(np.negative(root, out=root), out=root)
+    return grown
+
+
+def _matern_slope(squared: Array) -> Array:
+    """What the kernel's derivatives by the logarithms of scales have in common."""
+    root = np.sqrt(5 * squared)
+    return np.asarray(5 / 3 * (1 + root) * np.exp(-root))
 
 
 def _inverse_factor(covariance: Array) -> Array:
@@ -120,7 +129,8 @@ class Posterior:
         hyper, n = Hyperparameters.of(logs), len(self.y)
         weights = hyper.scales**-2
         alike, unlike = hyper.alike(self.expected, self.expected), self.expected[:, None] != self.expected
-        kernel, slope = (one * alike for one in _matern((weights @ self.apart).reshape(n, n)))
+        squared = (weights @ self.apart).reshape(n, n)
+        kernel, slope = _matern(squared) * alike, _matern_slope(squared) * alike
         factor = _inverse_factor(hyper.signal * kernel + np.diag(hyper.noises(self.expected)))
         inverse = factor.T @ factor
         alpha, away = inverse @ self.y, (logs - self.middle) / self.sd
@@ -179,7 +189,8 @@ class GaussianProcess:
         own = found._kernel(running) + np.diag(self.hyper.noises(found.expected))
         corner = _inverse_factor(own - across @ across.T)
         none = np.zeros((len(self.X), len(running)))
-        found._factor = np.block([[self._factor, none], [-corner @ across @ self._factor, corner]])
+        factor = np.block([[self._factor, none], [-corner @ across @ self._factor, corner]])
+        found._factor = np.asfortranarray(factor)  # as `blas` takes it
         found.X, found.y = np.concatenate([self.X, running]), np.concatenate([self.y, found.y])
         found.expected = np.concatenate([self.expected, found.expected])
         found._alpha = found._factor.T @ (found._factor @ found.y)
@@ -188,9 +199,12 @@ class GaussianProcess:
     def _kernel(self, rows: Array, expected: Array | None = None) -> Array:
         """``[m, n]``: scores of rows, none of them expected ones by default, against those of the trials."""
         one, other = rows / self.hyper.scales, self.X / self.hyper.scales
-        squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-        alike = self.hyper.alike(np.zeros(len(rows)) if expected is None else expected, self.expected)
-        return np.asarray(self.hyper.signal * alike * _matern(np.maximum(squared, 0.0))[0])
+        squared = (-2 * one) @ other.T
+        squared += (one**2).sum(axis=1)[:, None]
+        squared += (other**2).sum(axis=1)
+        kernel = _matern(np.maximum(squared, 0.0, out=squared))
+        kernel *= self.hyper.signal * self.hyper.alike(np.zeros(1) if expected is None else expected, self.expected)
+        return kernel
 
     def mean(self, rows: Array) -> Array:
         """``[m]`` expected scores of rows ``[m, D]``."""
@@ -205,12 +219,15 @@ class GaussianProcess:
         return np.concatenate(blocks) if blocks else np.empty(0)
 
     def _improvement(self, rows: Array) -> Array:
+        from scipy.linalg import blas
         from scipy.special import ndtr
 
         kernel = self._kernel(rows)
-        variance = self.hyper.signal - ((self._factor @ kernel.T) ** 2).sum(axis=0)
+        mean = kernel @ self._alpha
+        explained = blas.dtrmm(1.0, self._factor, kernel.T, lower=1, overwrite_b=1)
+        variance = self.hyper.signal - np.square(explained, out=explained).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, JITTER**2))
-        z = (kernel @ self._alpha - self.best) / deviation
+        z = (mean - self.best) / deviation
         log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
         near = np.exp(log_density) + z * ndtr(z)
         far = log_density - 2 * np.log(np.maximum(-z, 1.0))
