@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from loop import Split, fit, fit_skorch
-from searches import Problem, Sizes, rows, search
+from searches import Compared, Problem, Sizes, compare_seeds, rows, search
 from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.model_selection import StratifiedKFold
 
@@ -46,6 +46,7 @@ FOLDS = 5
 TRIALS = 32  # of a stack
 PERCEPTRON = MLP(hidden=(64, 64))  # of searches
 SHOWN = 50  # epochs of the fits that notes count
+SEARCHED: list[Compared] = []  # of all sets that this program has searched, by seed
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,9 @@ def search_rows(
     """Whole searches of a net with every technique against a script; see `searches.py`."""
     warm_up()
     problem = Problem(name, data, lambda most: everything(module, t.EarlyStopping(max_epochs=most), **more), folds)
-    yield from rows(problem, Sizes(1, 3, 6, 1, 6) if quick() else Sizes(horizon=horizon), apart)
+    found = compare_seeds(problem, Sizes(1, 3, 6, 1, 6) if quick() else Sizes(horizon=horizon), apart)
+    SEARCHED.extend(found)
+    yield from rows(name, found)
 
 
 def search_digits() -> Iterator[Row]:
@@ -336,11 +339,18 @@ def search_images() -> Iterator[Row]:
     yield from search_rows("8x8 images", images, 3, CNN(channels=(8, 16)), 40, augment=t.Augment())
 
 
+def search_all() -> Iterator[Row]:
+    """Over the seeds of all sets that were searched before it."""
+    if SEARCHED:
+        yield from rows("all sets", SEARCHED)
+
+
 if __name__ == "__main__":
     main(
         [
             fits_digits_64, fits_synthetic_64, fits_digits_128, fits_synthetic_128, fits_synthetic_256,
             threads, cnn, sampler, sampler_share, search_digits, search_cancer, search_synthetic, search_images,
+            search_all,
         ],
         "Searches of neural nets against a PyTorch loop, skorch and a sequential Optuna script.",
     )  # fmt: skip

@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -234,10 +234,14 @@ def compare(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes,
     return Compared(within / ends[-1], best / ends[-1], losses)
 
 
-def rows(problem: Problem, sizes: Sizes, apart: Callable[..., Any]) -> Iterator[Row]:
-    """Medians over seeds; the notes have quartiles, and how many seeds arrive."""
+def compare_seeds(problem: Problem, sizes: Sizes, apart: Callable[..., Any]) -> list[Compared]:
+    """A comparison for each seed."""
     proposed = script_trials(problem, sizes)
-    found = [compare(problem, of_seed, seed, sizes, apart) for seed, of_seed in enumerate(proposed)]
+    return [compare(problem, of_seed, seed, sizes, apart) for seed, of_seed in enumerate(proposed)]
+
+
+def rows(name: str, found: Sequence[Compared]) -> Iterator[Row]:
+    """Medians over seeds; the notes have quartiles, and how many seeds arrive."""
     for what, bar, ratios in (
         ("within an error of 60 trials' best", WITHIN, [one.within for one in found]),
         ("the best of 60 trials", BEST, [one.best for one in found]),
@@ -245,8 +249,8 @@ def rows(problem: Problem, sizes: Sizes, apart: Callable[..., Any]) -> Iterator[
         arrived = sum(np.isfinite(ratios))
         low, high = np.quantile(ratios, [0.25, 0.75], method="nearest")
         note = f"quartiles {low:.3g} to {high:.3g}; {arrived} of {len(ratios)} seeds arrive"
-        yield Row(f"{problem.name}: search until {what}", statistics.median(ratios), bar, note)
+        yield Row(f"{name}: search until {what}", statistics.median(ratios), bar, note)
     for i, seconds in enumerate(AT_SECONDS):
         losses = [one.losses[i] for one in found]
         note = f"ours is the smaller for {sum(ratio < 1 for ratio in losses)} of {len(losses)} seeds"
-        yield Row(f"{problem.name}: loss after {seconds} s", statistics.median(losses), 1.0, note)
+        yield Row(f"{name}: loss after {seconds} s", statistics.median(losses), 1.0, note)

@@ -30,6 +30,7 @@ class Custom(Architecture):
     """
 
     kind: ClassVar[str] = "custom"
+    forks: ClassVar[bool] = False  # what it does may not survive it
     factory: Any
     named: tuple[str, ...] = ()
 

@@ -35,11 +35,13 @@ MOMENTUM = 0.1  # of the running statistics of batch normalisation
 class Architecture(Node, abstract=True):
     """The shape of a net.
 
-    `stacks` says whether `forward` takes many rows; where it does not, the stack runs rows one by one.
+    `stacks` says whether `forward` takes many rows; where it does not, the stack runs rows one by one. `forks` says
+    whether the net may train in a forked process.
     """
 
     scope: ClassVar[str] = "net"
     stacks: ClassVar[bool] = False
+    forks: ClassVar[bool] = True
 
     def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """What a row of X that is no list is read as: its channels, then its sides."""

@@ -1,8 +1,8 @@
-"""The workers that train blocks: processes for nets that stack, threads for the rest.
+"""The workers that train blocks: processes, and threads for modules of one's own.
 
-A block stays where it is unless one process has too much to do. Convolutions are few and long: threads do for them, as
-they do where nothing can be forked: on a GPU, on systems without fork, in a worker of a pool of processes, and where
-torch says that gradients do not survive the fork.
+A block stays where it is unless one process has too much to do. What a module of one's own does may not survive a fork,
+nor fit a pipe: threads do for it, as they do where nothing can be forked: on a GPU, on systems without fork, in a worker
+of a pool of processes, and where torch says that gradients do not survive the fork.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class WorkerPool:
 
     def _pipes(self, structure: Structure) -> Sequence[Connection]:
         """To the processes that train a structure; none where it is trained here."""
-        if not self.isolated and (not structure.stacks or self.count == 1):
+        if not self.isolated and (self.count == 1 or not structure.module.forks):
             return ()
         if self._forked is None:
             here = self.shared.device.type != "cpu" or not can_fork()
