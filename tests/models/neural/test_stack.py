@@ -274,7 +274,7 @@ def own() -> nn.Module:
 
 @pytest.mark.slow
 def test_modules_that_do_not_stack() -> None:
-    """Nets that train one by one, a thread each, have the same outcomes to the bit on any number of threads."""
+    """Nets that train one by one, in threads or processes, have the same outcomes to the bit on any number of these."""
     of = replace(setup("binary", image=True), n_jobs=1)
     configs = [net(own), net(own, dropout=0.5), net(own, lr=0.1), net(CNN((3, 4)), dropout=0.2), net(own, dropout=None)]
     configs += [net(own, lr=lr) for lr in (0.03, 0.04, 0.05)]
@@ -729,7 +729,7 @@ if __name__ == "__main__":
 def test_a_pool_leaves_no_thread() -> None:
     """The threads of a pool have left the process when it closes: one that still frees memory would hold locks that a
     later fork keeps for ever."""
-    config = net(CNN(channels=(2,)), early_stopping=t.FixedEpochs(2))
+    config = net(lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 1)), early_stopping=t.FixedEpochs(2))
     images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
     shared = shared_parts(setup_for(images))
     structure = shared.structure(config)

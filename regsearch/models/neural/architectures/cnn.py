@@ -109,7 +109,11 @@ class CNN(SidedArchitecture):
         import torch
 
         order = {2: torch.channels_last, 3: torch.channels_last_3d}.get(self.dims)
-        return x if order is None else x.contiguous(memory_format=order)
+        if order is None:
+            return x
+        if x.shape[1] == 1:  # contiguous in either order: torch goes by strides, which say the slow one
+            return x.contiguous()[:, 0, ..., None].movedim(-1, 1)
+        return x.contiguous(memory_format=order)
 
     def convolution(self, norm: str) -> Callable[[Views, torch.Tensor, str, int, bool], torch.Tensor]:
         """What a convolution, its norm and its pooling make of ``[B, channels, *sides]``.
