@@ -1,8 +1,8 @@
 """The workers that train blocks: processes, and threads for modules of one's own.
 
-A block stays where it is unless one process has too much to do. What a module of one's own does may not survive a fork,
-nor fit a pipe: threads do for it, as they do where nothing can be forked: on a GPU, on systems without fork, in a worker
-of a pool of processes, and where torch says that gradients do not survive the fork.
+A block stays where it is unless one process has too much to do. What a module of one's own does may not survive a
+fork, nor fit a pipe: threads do for it, as they do where nothing can be forked: on a GPU, on systems without fork, in a
+worker of a pool of processes, and where torch says that gradients do not survive the fork.
 """
 
 from __future__ import annotations
