@@ -13,6 +13,8 @@ from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.data.tasks import TargetTask, frame_of_values, slices
 
+ONE = 4e-6  # that sums of probabilities in single precision are off one by at most
+
 
 def fixed_prediction(problem: Problem, decision: Array) -> Any:
     """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
@@ -51,7 +53,7 @@ def _fixed_classes() -> tuple[type[Any], type[Any]]:
             return np.asarray(self._decision[:, 0] if self._decision.shape[1] == 1 else self._decision)
 
         def predict_proba(self, X: Any) -> Array:
-            return probabilities(self._decision)
+            return told_probabilities(self._decision)
 
         def predict(self, X: Any) -> NDArray[Any]:
             return np.asarray(np.asarray(self.classes_)[winners(self._decision)])
@@ -144,6 +146,20 @@ def probabilities(decision: Array) -> Array:
         positive = expit(decision)
         return np.concatenate([1 - positive, positive], axis=-1)
     return np.asarray(softmax(decision, axis=-1))
+
+
+def told_probabilities(decision: Array) -> Array:
+    """The same; where logits are the logarithms of probabilities, those that were told, equal ones still equal.
+
+    Their sum over classes, which is one but for rounding, would round those of each row otherwise, and rows of trees
+    and neighbours have few different ones.
+    """
+    if decision.shape[-1] > 1:
+        with np.errstate(over="ignore"):
+            told = np.exp(decision)
+            if np.all(np.abs(told.sum(axis=-1) - 1) <= ONE):
+                return np.asarray(told)
+    return probabilities(decision)
 
 
 def winners(decision: Array) -> NDArray[np.intp]:

@@ -89,8 +89,9 @@ class Outcome:
         Why it was pruned or stopped, or failed.
     diverges
         Whether the fit at the chosen step has no limit, so that its deciding score is that of where it was stopped.
-    relabels
-        Whether the deciding score reads labels that are not the likeliest by `predictions`: they do not give it.
+    reads_more
+        Whether the deciding score reads what `predictions` do not say: labels that are not the likeliest by them, or
+        the order of rows by a decision function that they are not. They do not give it.
     """
 
     candidate: Candidate
@@ -103,7 +104,7 @@ class Outcome:
     measures: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     diverges: bool = False
-    relabels: bool = False
+    reads_more: bool = False
 
     @classmethod
     def left(

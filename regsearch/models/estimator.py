@@ -306,10 +306,11 @@ class EstimatorBackend:
             return Outcome(candidate, "failed", reason=reason, seconds=clock() - started)
         problem = self.setup.problem
         others = spread_steps(trajectory.steps, step, steps_kept(problem.rows, problem.outputs))
-        along = PathDecisions.of(others, [self._predictions(fits, other) for other in others])
+        kept = [fits[k].kept(self.setup.metrics[0]) for k in range(len(fits))]
+        along = PathDecisions.of(others, [self._predictions(kept, other) for other in others])
         return Outcome(
-            candidate, "complete", trajectory, step, self._predictions(fits, step), along, clock() - started,
-            reason=unmeasured(failures), relabels=any(fit.relabels(self.setup.metrics[0]) for fit in fits.values()),
+            candidate, "complete", trajectory, step, self._predictions(kept, step), along, clock() - started,
+            reason=unmeasured(failures), reads_more=any(fit.reads_more(self.setup.metrics[0]) for fit in fits.values()),
         )  # fmt: skip
 
     def _fit_folds(self, candidate: Candidate, parallel: Any, started: float) -> tuple[dict[int, FoldFit], Stop | None]:
@@ -391,8 +392,8 @@ class EstimatorBackend:
         decisions = [fits[k].told_to(metric) for k in range(len(fits))]
         return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, failures)
 
-    def _predictions(self, fits: Mapping[int, FoldFit], step: int) -> Array:
-        """``[n, m]``."""
-        found = [fits[k].predictions[:, step] for k in range(len(fits))]
+    def _predictions(self, kept: Sequence[Array], step: int) -> Array:
+        """``[n, m]``, of decisions ``[n_val, S, m]`` by fold."""
+        found = [one[:, step] for one in kept]
         shape = (self.setup.problem.rows, found[0].shape[1])
         return out_of_fold_mean(zip(self.setup.folds.val, found, strict=True), shape)

@@ -78,9 +78,10 @@ class Trial:
         Whether the solver of a fold ended above its tolerance at the chosen step.
     diverges
         Whether the fit has no limit, as classes are separable and nothing is penalised: its score is arbitrary.
-    relabels
-        Whether the deciding score reads labels that are not the likeliest by its predictions, as those of a classifier
-        with a threshold of its own: no such score can be computed from its predictions.
+    reads_more
+        Whether the deciding score reads what its predictions do not say: labels that are not the likeliest by them, as
+        of a classifier with a threshold of its own, or the order of rows by a decision function that probabilities do
+        not have. No such score can be computed from its predictions.
     points
         By metric, the first deciding; empty where there is no score.
     complexity
@@ -127,7 +128,7 @@ class Trial:
     sha256: str = ""
     unsolved: bool = False
     diverges: bool = False
-    relabels: bool = False
+    reads_more: bool = False
     family: str = ""
     lacking: Sequence[str] = ()
     off: Sequence[str] = ()
@@ -171,7 +172,7 @@ class Trial:
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
             unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
             lacking=names.lacking(outcome.chosen_config, candidate.family),
-            off=names.off(outcome.chosen_config, candidate.family), relabels=outcome.relabels,
+            off=names.off(outcome.chosen_config, candidate.family), reads_more=outcome.reads_more,
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:

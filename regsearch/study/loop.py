@@ -296,7 +296,7 @@ class SearchLoop:
         return Outcome(
             candidate, "complete", self.store.trajectory(number), twin.step, self.store.predictions(number),
             self.store.along(number), measures=twin.measures, reason=reason, diverges=twin.diverges,
-            relabels=twin.relabels,
+            reads_more=twin.reads_more,
         )  # fmt: skip
 
     # --- tell --------------------------------------------------------------------------------------------------

@@ -393,7 +393,7 @@ def test_a_score_of_other_labels_is_not_computed_from_probabilities(
     one = study(tmp_path, data=(X, y), space=Estimator(labels, {"estimator__C": Float(0.01, 10)}), scoring=scoring)
     results, relabelled = one.run(4, quiet=True), (scoring, threshold) == ("balanced_accuracy", 0.2)
     best, found, scored = results.best, results.corrected, results.scoring
-    assert [trial.relabels for trial in results.complete] == [relabelled] * len(results.complete)
+    assert [trial.reads_more for trial in results.complete] == [relabelled] * len(results.complete)
     assert (found.score is None) == relabelled
     assert ("a threshold of its own: balanced_accuracy cannot be computed" in found.why) == relabelled
     decisions = results.decisions(best.number)
@@ -402,7 +402,7 @@ def test_a_score_of_other_labels_is_not_computed_from_probabilities(
     again = scored.by_fold([decisions[val, None] for val in scored.folds.val], results.averaging)
     assert (np.mean(again) == pytest.approx(best.score)) != relabelled
     if relabelled:
-        with pytest.raises(InvalidInput, match="labels by a threshold of their own do not"):
+        with pytest.raises(InvalidInput, match="label by a threshold of their own"):
             results.ensemble()
 
 

@@ -58,9 +58,9 @@ from regsearch.results.rules import NAMED, OneTrial, Rule, find_rule
 from regsearch.results.stored_study import Scoring, StoredStudy
 
 RESAMPLES = 1000
-RELABELLED = (
-    "What is chosen predicts other labels than those that its probabilities make likeliest, as with a threshold of its "
-    "own: {metric} cannot be computed from them on other rows."
+UNSAID = (
+    "What is chosen labels or ranks rows otherwise than its probabilities do, as with a threshold of its own: {metric} "
+    "cannot be computed from them on other rows."
 )
 
 
@@ -136,7 +136,7 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
         luck = f"{NAMED} How much of its score is luck depends on what it was named for."
         return replace(plain, why=luck if named else unscored)
     scoring = scoring.of_rows_that_weigh()
-    if why := RELABELLED.format(metric=plain.metric) if trial.relabels else too_few(scoring):
+    if why := UNSAID.format(metric=plain.metric) if trial.reads_more else too_few(scoring):
         return replace(plain, why=why)
     resampling = resampling_of(study, scoring, resamples, seed)
     if (said := resampling.said_at(chosen.number, chosen.step)) is None:

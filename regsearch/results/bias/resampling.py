@@ -157,7 +157,7 @@ class Resampling:
         """The trials whose decisions are stored and say what they score, best first, with their points."""
         found = []
         for trial in self.study.complete:
-            if not trial.relabels and self._fits(self.study.decisions(trial.number)):
+            if not trial.reads_more and self._fits(self.study.decisions(trial.number)):
                 along = self.study.along(trial.number)
                 others = np.empty(0, np.intp) if along is None else self._choosable(trial.number, along.steps)
                 steps = np.sort(np.append(others, trial.step))

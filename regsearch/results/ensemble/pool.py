@@ -49,7 +49,8 @@ class TrialPool:
         if not self.trials:
             raise InvalidInput(
                 f"An ensemble takes trials whose predictions outside training are stored and say what they score, as "
-                f"labels by a threshold of their own do not; {study.name!r} has none. Search a family that makes some."
+                f"those do not that label by a threshold of their own or rank by a decision function that is not their "
+                f"probabilities'; {study.name!r} has none. Search a family that makes some."
             )
 
     @cached_property
@@ -57,7 +58,7 @@ class TrialPool:
         """Those that a rule may choose and whose predictions say what they score, best first, each config once."""
         by_config = {trial.key: trial for trial in reversed(self.study.candidates)}
         first = (trial for trial in self.study.candidates if by_config[trial.key] is trial)
-        return tuple(one for one in first if not one.relabels and self._fits(self.study.decisions(one.number)))
+        return tuple(one for one in first if not one.reads_more and self._fits(self.study.decisions(one.number)))
 
     def _fits(self, kept: Array | None) -> bool:
         outputs = self.scoring.problem.outputs
