@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,14 +18,13 @@ from regsearch.data.survival import check_not_survival
 from regsearch.data.table_checks import check_table
 from regsearch.data.tasks import check_not_mixed
 from regsearch.errors import InvalidInput
-from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.deadline import Deadline, Stop
 from regsearch.models.fitting import fitted_on, seeded
 from regsearch.models.fold_fit import FoldFit, fit_fold
-from regsearch.models.fold_rungs import FoldRungs
+from regsearch.models.fold_rungs import AtBest, FoldRungs, at_best
 from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
 from regsearch.models.parameter_ranges import check_names, check_ranges
@@ -32,6 +32,7 @@ from regsearch.models.path import Curves, Trajectory
 from regsearch.models.preparation import Preparation, first_of, preparations
 from regsearch.models.rounds import last_step, left_to_the_data, walked_alike, way_of
 from regsearch.models.scored_by_predictions import check_scored_by_predictions
+from regsearch.models.weighted_fit import check_weighted
 from regsearch.models.writable import obstacle
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
@@ -165,6 +166,7 @@ class Estimator(Model):
         if self.path:
             check_scored_by_predictions(setup, "An estimator with a path")
         check_ranges(self.estimator, self.params)
+        check_weighted((config.build() for config in self._some()), setup.problem)
         wrong = is_classifier if setup.problem.classes is None else is_regressor
         if wrong(self.estimator):
             raise InvalidInput(f"The estimator must fit the task ({setup.problem.task}), got {name}; choose another.")
@@ -240,33 +242,15 @@ class Estimator(Model):
         """What the estimator is called behind a transformer."""
         return type(self.estimator).__name__.lower()
 
+    def _some(self) -> Iterator[Estimator]:
+        """The reference, and configs that between them have every option."""
+        return chain([self.reference()], (fill(self, params) for params in initial_params(self)))
+
     def cannot_be_exported(self) -> str:
-        filled = (fill(self, params) for params in initial_params(self))
-        return obstacle(config.build() for config in (self.reference(), *filled))
+        return obstacle(config.build() for config in self._some())
 
     def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         return fitted_on(seeded(self.build(), seed), problem, np.arange(problem.rows))
-
-
-class AtBest(Sequence[Array]):
-    """Curves ``[K, S]`` of earlier trials, each ``[K, 1]`` at its best step: as trials of some folds are compared."""
-
-    def __init__(self, curves: Sequence[Array], averaging: Averaging) -> None:
-        self.curves, self.averaging = curves, averaging
-
-    def __len__(self) -> int:
-        return len(self.curves)
-
-    def __getitem__(self, index: Any) -> Any:
-        found = self.curves[index]
-        if isinstance(index, slice):
-            return [at_best(one, self.averaging) for one in found]
-        return at_best(found, self.averaging)
-
-
-def at_best(val: Array, averaging: Averaging) -> Array:
-    """``[K, 1]`` of scores ``[K, S]``: those at the step with the best mean."""
-    return val[:, [Curves(val, val, averaging).best_step()]]
 
 
 class EstimatorBackend:

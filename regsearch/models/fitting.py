@@ -31,7 +31,7 @@ def fitted_on(estimator: Any, problem: Problem, rows: Rows) -> Any:
     import sklearn
 
     weights = problem.sample_weight[rows]
-    if not hasattr(estimator, "steps") or _asks_for_weights(estimator):
+    if not hasattr(estimator, "steps") or asks_for_weights(estimator):
         return estimator.fit(X, y, sample_weight=weights)
     with sklearn.config_context(enable_metadata_routing=False):  # with it, a step can no longer be named
         return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
@@ -45,7 +45,7 @@ def whole(fitted: Any, problem: Problem, rows: Rows) -> Any:
     return regressor(fitted, problem, transform.fit(problem.y, weighing(rows, problem.sample_weight)))
 
 
-def _asks_for_weights(pipeline: Any) -> bool:
+def asks_for_weights(pipeline: Any) -> bool:
     """Whether steps ask for sample weights themselves, by scikit-learn's metadata routing."""
     import sklearn
     from sklearn.utils.metadata_routing import get_routing_for_object

@@ -15,15 +15,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.halving import SuccessiveHalving, first_fold
+from regsearch.models.path import Curves
 
 DEVIATIONS = 2.0  # of the luck of its folds that a config may be behind
 MIN_COMPLETE = 4  # trials beside the best, to know the luck of a fold
+
+
+class AtBest(Sequence[Array]):
+    """Curves ``[K, S]`` of earlier trials, each ``[K, 1]`` at its best step: as trials of some folds are compared."""
+
+    def __init__(self, curves: Sequence[Array], averaging: Averaging) -> None:
+        self.curves, self.averaging = curves, averaging
+
+    def __len__(self) -> int:
+        return len(self.curves)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self.curves[index]
+        if isinstance(index, slice):
+            return [at_best(one, self.averaging) for one in found]
+        return at_best(found, self.averaging)
+
+
+def at_best(val: Array, averaging: Averaging) -> Array:
+    """``[K, 1]`` of scores ``[K, S]``: those at the step with the best mean."""
+    return val[:, [Curves(val, val, averaging).best_step()]]
 
 
 class FoldRungs:

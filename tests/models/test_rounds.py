@@ -37,8 +37,8 @@ from regsearch.export.bundle import load_config
 from regsearch.export.verify import Evidence, verify
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
-from regsearch.models.estimator import at_best
 from regsearch.models.fitting import seeded
+from regsearch.models.fold_rungs import at_best
 from regsearch.results.results import load_results
 from regsearch.space.params import parameter_names
 from regsearch.space.sampling import default

@@ -15,11 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import get_scorer_names
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from regsearch import AdaptiveLasso, Estimator, InvalidInput, Linear, Path
+from regsearch import AdaptiveLasso, Choice, Estimator, Float, Int, InvalidInput, Linear, Path, Study
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import make_problem
@@ -32,6 +38,7 @@ from regsearch.models.linear.scales import SCALES
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.data import SCALES as NET_SCALES
+from regsearch.models.weighted_fit import check_weighted
 from regsearch.space.registry import kinds
 from regsearch.space.sampling import default
 from regsearch.testing.penalty_examples import tasks
@@ -302,6 +309,44 @@ def test_an_estimators_weights_count_rows(task: Task) -> None:
     again, copies = repeated(setup)
     model = Estimator(linear, {})
     same(evaluated_estimator(model, setup), evaluated_estimator(model, again), copies, 1e-5)
+
+
+KNN = KNeighborsClassifier()
+VOTES = VotingClassifier([("tree", DecisionTreeClassifier(max_depth=2)), ("line", LogisticRegression())])
+WITHOUT = {
+    "alone": (KNN, {"n_neighbors": Int(1, 5)}),
+    "the last step": (make_pipeline(StandardScaler(), KNN), {}),
+    "an option": (make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression": Choice(SVC(), KNN)}),
+    "inside another": (VOTES, {"line": Choice(LogisticRegression(), KNN)}),
+}
+WITH = {
+    "alone": (LogisticRegression(), {"C": Float(0.1, 1.0)}),
+    "before the last step": (make_pipeline(PolynomialFeatures(), SVC()), {"svc__C": Float(0.1, 1.0)}),
+    "inside another": (VOTES, {"tree__max_depth": Int(1, 2)}),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+def test_an_estimator_that_takes_no_weights_is_refused_where_rows_have_some(case: str, tmp_path: Any) -> None:
+    """When the study is made, and not in each of its trials; without weights in fits it is searched."""
+    estimator, params = WITHOUT[case]
+    space = Estimator(estimator, params or {"standardscaler__with_mean": Choice(True, False)})
+    X, signal = data("array")
+    X, y = np.nan_to_num(X), target(signal, "binary")
+    with pytest.raises(InvalidInput, match=r"must take sample_weight where rows have weights.*score_weight="):
+        Study("refused", X, y, space=space, sample_weight=WEIGHT, root=tmp_path, tracking=False)
+    for options in ({}, {"score_weight": WEIGHT}):
+        Study("taken", X, y, space=space, root=tmp_path, tracking=False, **options)
+
+
+@pytest.mark.parametrize("case", WITH)
+def test_an_estimator_that_takes_weights_is_searched_with_them(case: str) -> None:
+    """Weights go to the last step of a pipeline, and into what hands them on."""
+    estimator, params = WITH[case]
+    X, signal = data("array")
+    problem = make_problem(np.nan_to_num(X), target(signal, "binary"), sample_weight=WEIGHT)
+    check_weighted([clone(estimator)], problem)
+    Estimator(estimator, params).check(Setup(problem, make_folds(3, problem, 0), resolve("accuracy", problem)))
 
 
 def evaluated_estimator(model: Estimator, setup: Setup) -> Outcome:
