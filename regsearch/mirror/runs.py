@@ -20,7 +20,7 @@ from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, Experiment, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from regsearch.cleaning import clean, shortened
+from regsearch.cleaning import clean, first_line, shortened
 from regsearch.mirror import view
 from regsearch.mirror.records import (
     OUT_OF_SPACE,
@@ -41,6 +41,7 @@ NOTE = "mlflow.note.content"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # the environment's variable
 
 STOPPED = "regsearch.stopped"  # tag of a trial that is to be evaluated again
+UNWRITTEN = "regsearch.unwritten"  # tag of a trial that the store did not take, with why
 
 RUN_STATUS = {
     "COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED", "STOPPED": "KILLED",
@@ -64,7 +65,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 class StoppedRun(NamedTuple):
-    """The child run of a trial that is to be evaluated again, and when that ended; `None` while it is half written."""
+    """The child run of a trial that is to be evaluated again, and when that ended; `None` where it is half written."""
 
     run_id: str
     ended_ms: int | None
@@ -102,20 +103,27 @@ class StudyStore:
         self._parent = parent.info.run_id
         self._view = self._prepare_view(experiment, study)
         self._describe(parent, study)
-        for run in self._search({PARENT: self._parent}):
+        for run in sorted(self._search({PARENT: self._parent}), key=lambda run: run.info.status not in ENDED):
             number = int(run.data.tags[TRIAL])
-            self._know(number, run)
-            self._mark(run, number in study.outside)
+            if self._know(number, run):
+                self._mark(run, number in study.outside)
         return Ready(self._parent, self._experiment, frozenset(self._done), self._view)
 
-    def _know(self, number: int, run: Run) -> None:
-        """Take note of a child run that the store has already."""
-        if STOPPED in run.data.tags:
-            ended_ms = run.info.end_time if run.info.status in ENDED else None
-            self._stopped[number] = StoppedRun(run.info.run_id, ended_ms)
+    def _know(self, number: int, run: Run) -> bool:
+        """Take note of a child run that the store has already, those that have ended first.
+
+        Where the answer that one was created came too late there is another, which is left running: it is deleted.
+        """
+        ended = run.info.status in ENDED
+        if not ended and any(number in known for known in (self._done, self._begun, self._stopped)):
+            self._client.delete_run(run.info.run_id)
+            return False
+        if STOPPED in run.data.tags or UNWRITTEN in run.data.tags:
+            whole = ended and UNWRITTEN not in run.data.tags
+            self._stopped[number] = StoppedRun(run.info.run_id, run.info.end_time if whole else None)
         else:
-            known = self._done if run.info.status in ENDED else self._begun
-            known[number] = run.info.run_id
+            (self._done if ended else self._begun)[number] = run.info.run_id
+        return True
 
     def _mark(self, run: Run, outside: bool) -> None:
         """Say of a child run whether the study's space has its trial no more."""
@@ -127,8 +135,8 @@ class StudyStore:
     def write_trial(self, trial: TrialRecord) -> None:
         """Write one child run, or complete one that a kill left running; a finished one is left as it is.
 
-        One that was stopped with its study's run makes room for what came of the trial since, if anything did: MLflow
-        changes no parameter.
+        One that was stopped with its study's run, or that the store did not take, makes room for what came of the trial
+        since, if anything did: MLflow changes no parameter. What the store refuses ends as failed, and says why.
         """
         stopped = self._stopped.get(trial.number)
         same = stopped is not None and trial.state == "STOPPED" and stopped.ended_ms == trial.end_ms
@@ -139,17 +147,33 @@ class StudyStore:
             del self._stopped[trial.number]
         run_id = self._begun.get(trial.number) or self._find_doubtful(trial.number) or self._begin(trial)
         self._begun[trial.number] = run_id
-        self._client.log_batch(
-            run_id,
-            metrics=_metrics(trial, trial.end_ms),
-            params=_params(trial.params),
-        )
-        self._client.set_terminated(run_id, RUN_STATUS[trial.state], trial.end_ms)
+        try:
+            self._client.log_batch(run_id, metrics=_metrics(trial, trial.end_ms), params=_params(trial.params))
+            self._client.set_terminated(run_id, RUN_STATUS[trial.state], trial.end_ms)
+        except Exception as error:  # each store raises its own kind
+            if not is_transient(error):
+                self.give_up(trial.number, first_line(error))
+            raise
         del self._begun[trial.number]
         if trial.state == "STOPPED":
             self._stopped[trial.number] = StoppedRun(run_id, trial.end_ms)
         else:
             self._done[trial.number] = run_id
+
+    def give_up(self, number: int, why: str) -> None:
+        """End a child run that is half written, so that none stays running; whoever has its trial writes another.
+
+        As far as the store lets it: the trial is reported as not written in any case.
+        """
+        run_id = self._begun.pop(number, None)
+        if run_id is None:
+            return
+        self._stopped[number] = StoppedRun(run_id, None)
+        try:
+            self._client.set_tag(run_id, UNWRITTEN, _cut(why, MAX_TAG))
+            self._client.set_terminated(run_id, "FAILED")
+        except MlflowException:  # it is the second refusal, or silence: the first is what the user is told
+            _log.exception("run %s of trial %d is left running", run_id, number)
 
     def finish(self, summary: SummaryRecord) -> None:
         """Write the summary on the parent run and end it.

@@ -119,6 +119,8 @@ class Writer:
         """Try a last time what was set aside, and report what is lost."""
         self._write_postponed()
         for record in self._postponed:
+            if self._store is not None and isinstance(record, TrialRecord):
+                self._store.give_up(record.number, self._last_failure)
             self._reply(Ack(_number(record), self._last_failure))
         self._postponed.clear()
         self._inbox.flushed()

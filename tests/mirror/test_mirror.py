@@ -12,11 +12,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow_stores import ROOT, START_MS, Store, poll, study, trial
 
 from regsearch.mirror import Artifact, Dataset, Mirror, Series, Status, SummaryRecord
 from regsearch.mirror.records import StoreRecord
-from regsearch.mirror.runs import StudyStore
+from regsearch.mirror.runs import UNWRITTEN, StudyStore
 
 PATIENCE_S = 30.0
 
@@ -155,6 +156,54 @@ def test_a_run_left_half_written_is_completed(store: Store) -> None:
 
 
 @pytest.mark.slow
+def test_what_the_store_refuses_does_not_stay_running(store: Store) -> None:
+    """A child run that a store did not take ends as failed and says why, is not counted among what MLflow has, and
+    makes room for the trial: also one that a kill left with other parameters, which MLflow does not change."""
+    first = StudyStore(store.uri)
+    first.open(study())
+    with pytest.raises(MlflowException, match="timestamp"):
+        first.write_trial(trial(0, end_ms=-1))
+    first.write_trial(trial(1))
+    left = store.trials()
+    assert [(left[n].info.status, "timestamp" in left[n].data.tags.get(UNWRITTEN, "")) for n in range(2)] == [
+        ("FAILED", True), ("FINISHED", False),
+    ]  # fmt: skip
+    store.client.update_run(left[1].info.run_id, status="RUNNING")
+    for expected in (set(), {0}):  # what the next ones find
+        after = StudyStore(store.uri)
+        assert after.open(study()).mirrored == expected
+        after.write_trial(trial(0))
+        if not expected:
+            with pytest.raises(MlflowException, match="param"):
+                after.write_trial(trial(1, params={"lambda": 7.0}))
+            assert store.trials()[1].info.status == "FAILED"
+    after.write_trial(trial(1, params={"lambda": 7.0}))
+    assert [(run.info.status, UNWRITTEN in run.data.tags) for run in store.trials().values()] == [
+        ("FINISHED", False)
+    ] * 2
+    assert store.trials()[1].data.params["lambda"] == "7.0"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", ["FINISHED", "RUNNING"])
+def test_a_run_that_was_created_twice_is_there_once(store: Store, status: str) -> None:
+    """Where the answer that a child run was created was lost, the one that nobody wrote to goes."""
+    first = StudyStore(store.uri)
+    first.open(study())
+    first.write_trial(trial(0))
+    written = store.trials()[0]
+    tags = {key: written.data.tags[key] for key in ("mlflow.parentRunId", "regsearch.trial", "regsearch.study_id")}
+    store.client.create_run(written.info.experiment_id, start_time=START_MS, tags=tags)
+    store.client.update_run(written.info.run_id, status=status)
+    after = StudyStore(store.uri)
+    assert after.open(study()).mirrored == ({0} if status == "FINISHED" else set())
+    after.write_trial(trial(0))
+    found = store.trials()[0]
+    assert found.info.status == "FINISHED"
+    assert history(store, 0)["path/val"] == [(1, 3.0), (2, 2.0), (3, 2.5)]
+
+
+@pytest.mark.slow
 def test_a_killed_writer_is_noticed_and_the_next_one_completes(store: Store) -> None:
     """After kill -9 of the writer the status says so, sending stays harmless, and a new mirror fills the gaps."""
     with store.mirror() as mirror:
@@ -269,6 +318,7 @@ def test_a_refused_trial_does_not_stop_the_others(odd: tuple[Store, Status]) -> 
     store, status = odd
     assert (status.mirrored, status.failed) == (4, 1)
     assert "timestamp" in status.reason
+    assert store.trials()[3].info.status == "FAILED"
     assert store.trials()[4].info.status == "FINISHED"
 
 
