@@ -41,7 +41,6 @@ CALLED = {  # by what people call it, the scorer
     "log_loss": "neg_log_loss", "cross_entropy": "neg_log_loss", "brier": "neg_brier_score", "acc": "accuracy",
     "r_squared": "r2", "c_index": "concordance_index",
 }  # fmt: skip
-UNNORMED = "The y_prob values do not sum to one"  # as scikit-learn says of probabilities
 _ERRORS = ("_error", "_loss", "_deviance")  # what the names of metrics end with that are to be small
 POOLED = " pooled"  # what the identity of a pooled score ends with
 DEFAULTS = {
@@ -129,7 +128,6 @@ class Metric:
 
         with warnings.catch_warnings():  # the top of a path predicts one class: precision is undefined there, and 0
             warnings.simplefilter("ignore", UndefinedMetricWarning)
-            warnings.filterwarnings("ignore", UNNORMED, UserWarning)  # kept in single precision
             return self.by_scorer(problem, rows, decision, failures)
 
     def by_scorer(
@@ -149,7 +147,9 @@ class Metric:
     ) -> Any:
         """What the scorer says; where it fails, NaN, if there is a place for its words."""
         try:
-            return told_of_classes(self.scorer, problem.classes, labels)(fitted, X, labels, **options)
+            with warnings.catch_warnings():  # of probabilities that are kept, or were told, in single precision
+                warnings.filterwarnings("ignore", "The y_prob values do not sum to one", UserWarning)
+                return told_of_classes(self.scorer, problem.classes, labels)(fitted, X, labels, **options)
         except FOREIGN as error:  # a scorer is anyone's code
             if failures is None:
                 raise

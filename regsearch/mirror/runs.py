@@ -103,14 +103,24 @@ class StudyStore:
         self._parent = parent.info.run_id
         self._view = self._prepare_view(experiment, study)
         self._describe(parent, study)
-        for run in sorted(self._search({PARENT: self._parent}), key=lambda run: run.info.status not in ENDED):
+        for run in self._children():
             number = int(run.data.tags[TRIAL])
             if self._know(number, run):
                 self._mark(run, number in study.outside)
         return Ready(self._parent, self._experiment, frozenset(self._done), self._view)
 
+    def _children(self) -> Iterator[Run]:
+        """Yield the child runs, those that have ended first: of the others there are few."""
+        others = []
+        for run in self._search({PARENT: self._parent}):
+            if run.info.status in ENDED:
+                yield run
+            else:
+                others.append(run)
+        yield from others
+
     def _know(self, number: int, run: Run) -> bool:
-        """Take note of a child run that the store has already, those that have ended first.
+        """Take note of a child run that the store has already; those that have ended come first.
 
         Where the answer that one was created came too late there is another, which is left running: it is deleted.
         """

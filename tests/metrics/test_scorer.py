@@ -138,6 +138,23 @@ def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: 
         assert metric.score(model, replace(p.take(rows), X=decision[:, step])) == pytest.approx(theirs)
 
 
+def test_probabilities_are_scored_as_they_were_told() -> None:
+    """In single precision, too, and without a word about their sum; equal ones stay equal, as those of leaves are."""
+    p, rows = problem("multiclass"), np.arange(24)
+    shares = np.array([[0.2, 0.7, 0.1], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])[np.random.default_rng(0).integers(0, 3, 24)]
+    for told, off in ((shares, 1e-9), (shares.astype(np.float32), 1e-6)):
+        decision = np.log(told.astype(float))[:, None]
+        for name, expected in (
+            ("roc_auc_ovr", roc_auc_score(p.y, shares, multi_class="ovr")),
+            ("neg_brier_score", -np.mean(((shares - np.eye(3)[p.y]) ** 2).sum(axis=1))),
+            ("neg_log_loss", np.log(shares[rows, p.y]).mean()),
+        ):
+            (metric,) = resolve(name, p)
+            found = metric.by_scorer(p, rows, decision)[0]
+            assert found == pytest.approx(expected, rel=off)
+            assert metric.score(fixed_prediction(p, decision[:, 0]), p) == found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POSITIVE)
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans())
