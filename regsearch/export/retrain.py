@@ -106,6 +106,10 @@ def retrain(
     Of an ensemble every member is, and the weights stay; it has no train score, and so no gap. A column that has no
     value in the new data, that is missing, new or of another kind is no error; `Retrained.notes` names it.
 
+    On the data of the search the new model is the old one. So is the score, but where a fit ends within a tolerance: a
+    search solves each lambda of a path from the one before, a retraining its own alone, and both to the same duality
+    gap. What that leaves is far below `regsearch.export.verify.TOLERANCE` of the score; ridge has none of it.
+
     Parameters
     ----------
     folder

@@ -17,7 +17,7 @@ from regsearch import nn_techniques as t
 from regsearch.data.problem import make_problem
 from regsearch.export.bundle import load_config, open_bundle
 from regsearch.export.retrain import retrain
-from regsearch.export.verify import Evidence, verify
+from regsearch.export.verify import TOLERANCE, Evidence, verify
 from regsearch.results.rules import Pick
 from regsearch.space.starts import initial_params
 
@@ -33,11 +33,11 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.mark.slow
 def test_the_same_data(searched: Study, bundle: Path, tmp_path: Path) -> None:
-    """On the old data, a retraining gives the old model and the old score."""
+    """On the old data, a retraining gives the old model, and the old score but for what a path's solver leaves."""
     X, y = regression()
     found = retrain(bundle, X, y, tmp_path / "again")
-    np.testing.assert_allclose(load(found.folder).predict(X), load(bundle).predict(X), rtol=1e-9)
-    assert np.isclose(found.new["val"], found.old["val"], rtol=1e-3)
+    np.testing.assert_array_equal(load(found.folder).predict(X), load(bundle).predict(X))
+    assert np.isclose(found.new["val"], found.old["val"], rtol=TOLERANCE / 10)
     assert open_bundle(found.folder).provenance["folds"] == open_bundle(bundle).provenance["folds"]
 
 
