@@ -70,7 +70,8 @@ def columns_of(
     """
     features = problem.encoded_features
     factors, low, high = (np.full(problem.columns, fill) for fill in (1.0, -np.inf, np.inf))
-    place = problem.places
+    named = config.penalty_factors or config.unpenalized or config.limits
+    place = problem.places if named else {}  # of many columns it is large
 
     def widest_first(said: Any) -> list[Any]:
         return sorted(said or (), key=lambda one: -len(place[one[0]]))
@@ -85,7 +86,7 @@ def columns_of(
         )
     scales = np.ones((1, len(features))) if scales is None else scales
     least, most = _scaled(low[features], scales), _scaled(high[features], scales)
-    return PenalisedColumns(place, features, factors[features], least, most, powers)
+    return PenalisedColumns(lambda: problem.places, features, factors[features], least, most, powers)
 
 
 def _scaled(limit: Array, scales: Array) -> Array:

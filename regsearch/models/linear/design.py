@@ -32,10 +32,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol
+from functools import cached_property, partial
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ from regsearch.models.linear.scales import MeasuredColumns, column_divisors, mea
 from regsearch.models.linear.shifts import shifted
 from regsearch.models.linear.working_columns import times
 
+Made = TypeVar("Made")
 NOTHING = np.empty(0)
 BESIDE = 8  # times as much as what is little beside it
 FEW = 400  # sparse columns, or rows, up to which an eigendecomposition is quick
@@ -162,11 +163,10 @@ class Design:
         """The matrix with the missing entries filled for fold `k`; valid until the next call, of any design."""
         if self.own:
             return self.own[k]
-        if self.missing is None:
+        if (missing := self.missing) is None:
             return self.matrix
-        if ("fills", k) not in self._cache:
-            self._cache["fills", k] = self.missing.fills(self.matrix, self.masks[k] * self.weights)
-        return self.missing.fill(self.matrix, self._cache["fills", k])
+        fills = self._once(("fills", k), lambda: missing.fills(self.matrix, self.masks[k] * self.weights))
+        return missing.fill(self.matrix, fills)
 
     @property
     def shared(self) -> bool:
@@ -192,18 +192,25 @@ class Design:
 
         ``none`` divides by 1, and constant columns are marked all the same: they carry nothing beside the intercept.
         """
-        if ("scales", how) not in self._cache:
-            self._cache[("scales", how)] = np.concatenate([self._scales(view, how) for view in self.views])
-        scales: Array = self._cache[("scales", how)]
-        return scales
+        if how == "none" and not self._small:
+            return (self.scales("standard") > 0).astype(np.float64)
+        return self._once(("scales", how), lambda: np.concatenate([self._scales(view, how) for view in self.views]))
 
     def inverse_scales(self, how: str) -> Array:
         """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
-        if ("inverse", how) not in self._cache:
-            scales = self.scales(how)
-            self._cache["inverse", how] = np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
-        inverse: Array = self._cache["inverse", how]
-        return inverse
+        make = partial(_inverse, self.scales(how))
+        return self._once(("inverse", how), make) if self._small else make()
+
+    def inverse_scale(self, how: str, k: int) -> Array:
+        """``[p]``, those of one fold."""
+        if self._small:
+            return np.asarray(self.inverse_scales(how)[k])
+        return _inverse(self.scales("standard")[k] > 0 if how == "none" else self.scales(how)[k])
+
+    @property
+    def _small(self) -> bool:
+        """Whether what folds know of columns is little beside these, and so kept; of few or sparse rows it is not."""
+        return self.folds * self.shape[1] * BESIDE <= self.entries
 
     def _scales(self, folds: range, how: str) -> Array:
         """``[folds, p]`` of folds that see the same matrix."""
@@ -216,12 +223,16 @@ class Design:
 
     def _measured(self, folds: range, matrix: Array) -> list[MeasuredColumns]:
         """The columns in training, of folds that see the same array."""
-        if ("measured", folds) not in self._cache:
-            of = slice(folds.start, folds.stop)
-            by_group = (measured_folds(matrix, one, self.weights) for one in fold_groups(self.masks[of], self.held[of]))
-            self._cache["measured", folds] = [one for found in by_group for one in found]
-        measured: list[MeasuredColumns] = self._cache["measured", folds]
-        return measured
+        of = slice(folds.start, folds.stop)
+        groups = fold_groups(self.masks[of], self.held[of])
+        each = (one for group in groups for one in measured_folds(matrix, group, self.weights))
+        return self._once(("measured", folds), lambda: list(each))
+
+    def _once(self, what: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """What is made once and kept."""
+        if what not in self._cache:
+            self._cache[what] = make()
+        return cast(Made, self._cache[what])
 
 
 class LinearConfig(Protocol):
@@ -378,13 +389,8 @@ def of_fold(y: Array, k: int) -> Array:
     return y if y.ndim == 2 else np.asarray(y[k])
 
 
-def spread_of(design: Design, y: Array) -> float:
-    """The standard deviation of a target ``[n, 1]``; of one ``[K, n, 1]`` that of the rows of each fold, on average."""
-    if y.ndim == 2:
-        share = design.weights / design.weights.sum()
-        return float(np.sqrt(share @ (y[:, 0] - share @ y[:, 0]) ** 2))
-    of_folds = zip(y[..., 0], design.fold_weights, strict=True)
-    return float(np.mean([np.sqrt(share @ (one - share @ one) ** 2) for one, share in of_folds]))
+def _inverse(scales: Array) -> Array:
+    return np.divide(1.0, scales, out=np.zeros(scales.shape), where=scales > 0)
 
 
 def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:

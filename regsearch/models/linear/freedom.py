@@ -37,6 +37,11 @@ def column_powers(design: Design, scale: str) -> Array:
     return np.divide(design.scales("standard"), scales, out=np.zeros_like(scales), where=scales > 0) ** 2
 
 
+def column_power(design: Design, scale: str, k: int) -> Array:
+    """``[p]``, those of one fold."""
+    return np.asarray((design.scales("standard")[k] * design.inverse_scale(scale, k)) ** 2)
+
+
 def curved_freedom(curvature: Array, values: Array, strength: Array, counts: float | Array = 1.0) -> Array:
     """``[S]``: what all columns spend whose rows have the mean curvatures ``[m, S]``, by eigenvalues ``[r]``.
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.active_sets import ActiveSets
-from regsearch.models.linear.design import NOTHING, Design, Piece, spread_of
+from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
@@ -274,3 +274,12 @@ class Gaussian:
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
         return Piece.of(coef[..., None], intercept[..., None], relative, complexity, losses)
+
+
+def spread_of(design: Design, y: Array) -> float:
+    """The standard deviation of a target ``[n, 1]``; of one ``[K, n, 1]`` that of the rows of each fold, on average."""
+    if y.ndim == 2:
+        share = design.weights / design.weights.sum()
+        return float(np.sqrt(share @ (y[:, 0] - share @ y[:, 0]) ** 2))
+    of_folds = zip(y[..., 0], design.fold_weights, strict=True)
+    return float(np.mean([np.sqrt(share @ (one - share @ one) ** 2) for one, share in of_folds]))

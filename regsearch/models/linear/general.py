@@ -40,7 +40,7 @@ class PenalisedColumns:
     Attributes
     ----------
     places
-        By name, which columns of X are meant.
+        By name, which columns of X are meant; read when they are asked for, as of many columns they are large.
     features
         ``[p]``: the one of these that each comes from; those of a category have one number.
     factors
@@ -51,7 +51,7 @@ class PenalisedColumns:
         Variances of the scaled columns ``[K, p]``, 0 of one that is constant; read when they are asked for.
     """
 
-    places: Mapping[str, Sequence[int]]
+    places: Callable[[], Mapping[str, Sequence[int]]]
     features: Rows
     factors: Array
     low: Array
@@ -61,9 +61,14 @@ class PenalisedColumns:
     @classmethod
     def plain(cls, features: Rows) -> PenalisedColumns:
         """Columns of which nothing else is known."""
-        p, places = len(features), {f"x{j}": [j] for j in range(int(features.max(initial=-1)) + 1)}
+        p, most = len(features), int(features.max(initial=-1)) + 1
         return cls(
-            places, features, np.ones(p), np.full((1, p), -np.inf), np.full((1, p), np.inf), lambda: np.ones((1, p))
+            lambda: {f"x{j}": [j] for j in range(most)},
+            features,
+            np.ones(p),
+            np.full((1, p), -np.inf),
+            np.full((1, p), np.inf),
+            lambda: np.ones((1, p)),
         )
 
     @property

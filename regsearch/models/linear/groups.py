@@ -75,8 +75,9 @@ class GroupTerms(GeneralTerms):
         if columns.limited:
             raise InvalidInput("Limits of coefficients need a penalty of each alone, got groups; choose elastic_net.")
         of_feature = np.arange(int(columns.features.max(initial=-1)) + 1)
+        known = columns.places() if self.named else {}
         for _, names in self.named or ():
-            places = [place for name in names for place in columns.places[name]]
+            places = [place for name in names for place in known[name]]
             of_feature[places] = min(places)
         _, first, group, counts = np.unique(
             of_feature[columns.features], return_index=True, return_inverse=True, return_counts=True

@@ -162,30 +162,37 @@ class MatrixFreeRidge:
 
     Parameters
     ----------
+    columns
+        Makes them whenever they are asked for: beside columns that are mostly zeros they are large.
     rows
         How many rows the training rows stand for.
+    null
+        ``[m, p]`` gradient of the null model.
     """
 
-    def __init__(self, columns: Products, sample: Sample, rows: float) -> None:
-        self.columns, self.sample, self.rows = columns, sample, rows
+    def __init__(
+        self, columns: Callable[[], Products], sample: Sample, rows: float, null: Callable[[], Array]
+    ) -> None:  # fmt: skip
+        self.columns, self.sample, self.rows, self.null = columns, sample, rows, null
 
     @cached_property
     def nodes(self) -> Nodes:
         root, n = np.sqrt(self.sample.weights), len(self.sample.weights)
         signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(PROBES, n))
-        found = lanczos(self._square, signs - (signs @ root)[:, None] * root)  # columns are centred
+        found = lanczos(self._square(), signs - (signs @ root)[:, None] * root)  # columns are centred
         return Nodes(
             np.concatenate([values for values, _ in found]),
             np.concatenate([share for _, share in found]) * (n - 1) / PROBES,
         )
 
-    def _square(self, rows: Array) -> Array:
-        root = np.sqrt(self.sample.weights)
-        return np.asarray(self.columns.predict(self.columns.correlate(rows * root)) * root)
+    def _square(self) -> Callable[[Array], Array]:
+        """``[q, n] -> [q, n]``: products with AA'."""
+        root, columns = np.sqrt(self.sample.weights), self.columns()
+        return lambda rows: np.asarray(columns.predict(columns.correlate(rows * root)) * root)
 
     @property
     def rank(self) -> int:
-        return int(min(len(self.sample.weights) - 1, (self.columns.power > 0).sum()))
+        return int(min(len(self.sample.weights) - 1, (self.columns().power > 0).sum()))
 
     @property
     def _mean_curvature(self) -> float:
@@ -208,7 +215,7 @@ class MatrixFreeRidge:
         above = values > NOTHING * top
         spare = max(self.rows - 1 - float(counts[above].sum()), 0.0)  # the intercept is one degree
         error = np.zeros(len(grid))
-        for (nodes, share), power in zip(lanczos(self._square, target), (target**2).sum(axis=1), strict=True):
+        for (nodes, share), power in zip(lanczos(self._square(), target), (target**2).sum(axis=1), strict=True):
             own = power * np.where((nodes > NOTHING * top) | (spare > 0), share, 0.0)
             error += (grid / (nodes + grid)) ** 2 @ own
         lost = grid / (values[above] + grid) @ counts[above]
@@ -216,13 +223,13 @@ class MatrixFreeRidge:
 
     def start(self, intercept: Array) -> Array:
         """``[m, 1, p+1]``: the null model, of intercepts ``[m]``."""
-        return np.concatenate([np.zeros((len(intercept), len(self.columns.power))), intercept[:, None]], axis=1)[
-            :, None
-        ]
+        start = np.zeros((len(intercept), 1, self.null().shape[1] + 1))
+        start[:, 0, -1] = intercept
+        return start
 
     def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
         """As of `Ridge`; further down from the null model than it is curved, strengths in between lead there."""
-        newton = self._newton
+        newton = self._newton()
         point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
         if not theta[..., :-1].any():
             top = self.largest_curvature()
@@ -247,9 +254,8 @@ class MatrixFreeRidge:
 
     def decisions(self, theta: Array) -> Array:
         """``[m, 1, n]`` of one strength."""
-        return (self.columns.predict(theta[:, 0, :-1]) + theta[:, 0, -1:])[:, None]
+        return (self.columns().predict(theta[:, 0, :-1]) + theta[:, 0, -1:])[:, None]
 
-    @cached_property
     def _newton(self) -> ConjugateNewton:
-        null, every = self.columns.correlate(self.sample.null_residual[:, 0]), np.ones((1, 1), dtype=bool)
-        return ConjugateNewton(self.columns, every, self.sample, null, np.zeros((1, 1)), 1.0)  # type: ignore[arg-type]
+        of, every, none = self.columns(), np.ones((1, 1), dtype=bool), np.zeros((1, 1))
+        return ConjugateNewton(of, every, self.sample, self.null(), none, 1.0)  # type: ignore[arg-type]

@@ -77,7 +77,7 @@ def _hessian(design: Design, scale: str, own: Array, shares: Array | None) -> Ar
 def _rows(design: Design, scale: str) -> Iterator[tuple[slice, Array]]:
     """The rows, a few at a time."""
     rows, p = design.train[0], design.shape[1]
-    matrix, center, inverse = design.fold(0), design.means[0], design.inverse_scales(scale)[0]
+    matrix, center, inverse = design.fold(0), design.means[0], design.inverse_scale(scale, 0)
     if p > len(rows):
         values, vectors = decompose(row_kernel(matrix[rows], center, inverse, np.ones(len(rows))))
         yield slice(None), np.insert(vectors * np.sqrt(values), 0, 1.0, axis=1)

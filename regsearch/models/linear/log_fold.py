@@ -90,7 +90,7 @@ class LogFold:
     def _of(self, some: Rows) -> ColumnsInPlay:
         """Those columns of the training rows, kept for as long as they are asked for."""
         if self._columns is None or not np.array_equal(some, self._some):
-            design, inverse = self.design, self.design.inverse_scales(self.scale)[self.k]
+            design, inverse = self.design, self.design.inverse_scale(self.scale, self.k)
             rows, means = design.train[self.k], design.means[self.k]
             self._some = some
             self._columns = columns_in_play(design.fold(self.k), rows, some, means, inverse, self._room)

@@ -31,7 +31,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
-from regsearch.models.linear.freedom import column_powers, curved_freedom, most_freedom
+from regsearch.models.linear.freedom import column_power, column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis, primal_values, products
 from regsearch.models.linear.krylov import MatrixFreeRidge, Products
@@ -40,7 +40,7 @@ from regsearch.models.linear.likelihood import LogSample
 from regsearch.models.linear.log_fold import LogFold, LogPoint
 from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.penalty import Terms
-from regsearch.models.linear.proximal import FoldPath, walk
+from regsearch.models.linear.proximal import Along, FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.separable import seen_apart, settle
@@ -170,10 +170,12 @@ class LogLoss:
         of = scale, lambdas.tobytes(), further.tobytes()
         folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
         for chunk in self._chunks(lambdas, CHUNK, further):
-            along = walk(folds, chunk)
-            w = self._of_all([np.stack([point.w.T for point in points], axis=1) for points in along.points])
-            b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
-            yield self._piece(scale, w, b, along.gap * self.null[:, None], along.freedom)
+            yield self._walked(scale, walk(folds, chunk))
+
+    def _walked(self, scale: str, along: Along[LogPoint]) -> Piece:
+        w = self._of_all([np.stack([point.w.T for point in points], axis=1) for points in along.points])
+        b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
+        return self._piece(scale, w, b, along.gap * self.null[:, None], along.freedom)
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[LogPoint]]:
         made = []
@@ -192,8 +194,12 @@ class LogLoss:
         for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
         for chunk in self._chunks(lambdas, CHUNK, further):
-            w, b, gap = fits.advance(chunk, self.tol)
-            yield self._piece(scale, w, b, gap, self._freedom(w, fits.curvature, chunk * terms.l2, scale))
+            yield self._descended(fits, terms, scale, chunk)
+
+    def _descended(self, fits: WorkingSets, terms: Terms, scale: str, lambdas: Array) -> Piece:
+        """The points of the next lambdas, of which nothing is held once they are given away."""
+        w, b, gap = fits.advance(lambdas, self.tol)
+        return self._piece(scale, w, b, gap, self._freedom(w, fits.curvature, lambdas * terms.l2, scale))
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
@@ -247,20 +253,28 @@ class LogLoss:
     def _ridge(self, k: int, scale: str) -> RidgeFits:
         """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
         if (k, scale) not in self._ridges:
-            rows, sample, count = self.design.train[k], self.samples[k], float(self.design.counts[k])
-            columns = self.design.means[k], self.design.inverse_scales(scale)[k]
-            matrix = self.design.fold(k)  # those may have filled it for other folds
+            sample, count = self.samples[k], float(self.design.counts[k])
             if self.matrix_free:
-                power = column_powers(self.design, scale)[k].copy()  # and not those of all folds
-                of = Products(*products(matrix, rows, *columns), power)
-                self._ridges[k, scale] = MatrixFreeRidge(of, sample, count)
-            else:
-                basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
-                with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
-                    made = basis(matrix, rows, *columns, sample.weights)
-                self._ridges[k, scale] = self._ridge_in(made, sample, count)
+                of, null = partial(self._products, k, scale), partial(self._null_of, k, scale)
+                self._ridges[k, scale] = MatrixFreeRidge(of, sample, count, null)
+                return self._ridges[k, scale]
+            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scale(scale, k))
+            matrix = self.design.fold(k)  # those may have filled it for other folds
+            basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
+            with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
+                made = basis(matrix, rows, *columns, sample.weights)
+            self._ridges[k, scale] = self._ridge_in(made, sample, count)
         self.design.fold(k)
         return self._ridges[k, scale]
+
+    def _products(self, k: int, scale: str) -> Products:
+        columns = self.design.means[k], self.design.inverse_scale(scale, k)
+        made = products(self.design.fold(k), self.design.train[k], *columns)
+        return Products(*made, column_power(self.design, scale, k))
+
+    def _null_of(self, k: int, scale: str) -> Array:
+        """``[m, p]`` of one fold."""
+        return np.asarray(self.null_slope(scale)[k])
 
     def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
         return Ridge(basis, sample.y, sample.weights, rows)
@@ -284,7 +298,7 @@ class LogLoss:
         if self.matrix_free:
             return self._ridge(k, scale).freedom(curvature, strengths)
         if (k, scale) not in self._values:
-            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scales(scale)[k])
+            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scale(scale, k))
             matrix = self.design.fold(k)
             with all_threads(matrix.shape[0] * matrix.shape[1] ** 2):
                 self._values[k, scale] = primal_values(matrix, rows, *columns, self.samples[k].weights)
@@ -294,7 +308,7 @@ class LogLoss:
         """Of coefficients that are written to, as they are large, and b ``[K, m, S]``."""
         intercept = b.copy()
         for k, (columns, w) in enumerate(fits):
-            coef = np.multiply(w, self.design.inverse_scales(scale)[k, columns], out=w)
+            coef = np.multiply(w, self.design.inverse_scale(scale, k)[columns], out=w)
             intercept[k] -= coef @ (self.design.means[k, columns] + self.design.shift[columns])
         if intercept.shape[1] > 1:
             intercept -= intercept.mean(axis=1, keepdims=True)

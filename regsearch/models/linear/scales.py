@@ -25,7 +25,7 @@ SCALES = ("standard", "minmax", "robust", "none")
 QUARTILES = (0.25, 0.75)
 AT_ONCE = 64  # columns ...
 LEAST = 8  # ... of long ones as few ...
-BLOCKS = 16  # ... or what there is of sparse ones, in so many blocks
+BLOCKS = 16  # ... or what there is of sparse ones, in about so many parts
 
 
 def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift: Array) -> Array:
@@ -40,8 +40,8 @@ def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift
     """
     scales = np.empty(matrix.shape[1])
     whole = how == "robust" or not sparse.issparse(matrix)  # otherwise zeros are never written out
-    for part, rows in _column_blocks(matrix, train, AT_ONCE if whole else max(AT_ONCE, matrix.shape[1] // BLOCKS)):
-        scales[part] = _divisors(rows, how, weights[train], shift[part])
+    for part in _every(matrix.shape[1], AT_ONCE) if whole else _stored(matrix):
+        scales[part] = _divisors(matrix[:, part][train], how, weights[train], shift[part])
     return scales
 
 
@@ -127,11 +127,19 @@ def _table_quantiles(table: RowTable, masks: NDArray[np.bool_], weights: Array, 
     return found
 
 
-def _column_blocks(matrix: Matrix, train: Rows, size: int) -> Iterator[tuple[slice, Matrix]]:
-    """Training rows, a few columns at a time: the copies stay small."""
-    for start in range(0, matrix.shape[1], size):
-        part = slice(start, start + size)
-        yield part, matrix[:, part][train]
+def _every(columns: int, size: int) -> Iterator[slice]:
+    """So many columns at a time: copies of them stay small."""
+    return (slice(start, start + size) for start in range(0, columns, size))
+
+
+def _stored(matrix: Matrix) -> Iterator[slice]:
+    """Columns of a CSC matrix, with about as many stored numbers at a time, most of which may be those of a few."""
+    size, start = max(NUMBERS // BLOCKS, matrix.nnz // BLOCKS), 0
+    while start < matrix.shape[1]:
+        stop = int(np.searchsorted(matrix.indptr, matrix.indptr[start] + size, side="right")) - 1
+        stop = max(stop, start + 1)
+        yield slice(start, stop)
+        start = stop
 
 
 def _extent(block: Matrix) -> tuple[Array, Array]:

@@ -102,7 +102,7 @@ def _newton_step(design: Design, k: int, weights: Array, eta: Array, y: Array) -
 def _some_rows(design: Design, k: int) -> Iterator[tuple[slice, Array]]:
     """Parts of a fold's training rows, with the columns ``[p + 1, r]`` of these, to be written to."""
     rows, p = design.train[k], design.shape[1]
-    matrix, center, inverse = design.fold(k), design.means[k, :, None], design.inverse_scales("standard")[k, :, None]
+    matrix, center, inverse = design.fold(k), design.means[k, :, None], design.inverse_scale("standard", k)[:, None]
     room = np.empty(0)
     for part in some_rows(len(rows), p + 1):
         some = rows[part]

@@ -92,7 +92,7 @@ class FoldRows:
         """Columns ``[e, rows]``, about their means and scaled."""
         columns = self.design.fold(self.k).T[some[:, None], self._train]
         columns -= self.design.means[self.k, some, None]
-        columns *= self.design.inverse_scales(scale)[self.k, some, None]
+        columns *= self.design.inverse_scale(scale, self.k)[some, None]
         columns *= self._roots
         return np.asarray(columns)
 
@@ -267,7 +267,7 @@ class FromRows:
         return self._moments[scale]
 
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
-        matrix, inverse = self._design.fold(k), self._design.inverse_scales(scale)[k]
+        matrix, inverse = self._design.fold(k), self._design.inverse_scale(scale, k)
         weights, centers = self._design.fold_weights[k], self.centers[k]
         if isinstance(matrix, np.ndarray) and left is right:
             product = self._square(k, matrix, left)
@@ -315,7 +315,7 @@ class FromRows:
         return self._losses(index, residual.reshape(*w.shape[:2], -1))
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
-        design, inverse = self._design, self._design.inverse_scales(scale)[k]
+        design, inverse = self._design, self._design.inverse_scale(scale, k)
         rows, p = design.train[k], design.shape[1]
         if p <= len(rows):
             scatter = block_moments(design.fold(k), self._y[k, :, None], design.fold_weights[k], rows).scatter

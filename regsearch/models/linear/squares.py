@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design, spread_of
+from regsearch.models.linear.design import Design
+from regsearch.models.linear.gaussian import spread_of
 from regsearch.models.linear.glm_ridge import RidgeFits
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.row_loss import RowFormulas, RowSample

@@ -139,7 +139,7 @@ class WorkingSets:
                 found[k] = fit._replace(dual=fit.dual[:, :0].copy())  # it is large
             pending = again
         for k, fit in found.items():
-            points = [(float(lambda_), fit.at(step)) for step, lambda_ in enumerate(lambdas)]
+            points = [(float(lambdas[step]), fit.at(step)) for step in range(len(lambdas))[-PAST:]]
             self.past[k] = [*self.past[k], *points][-PAST:]
         return [found[k] for k in folds]
 
@@ -177,7 +177,7 @@ class WorkingSets:
 
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
-        inverse = design.inverse_scales(self.scale)[k]
+        inverse = design.inverse_scale(self.scale, k)
         some = columns_in_play(design.fold(k), design.train[k], columns, design.means[k], inverse, self.room)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares

@@ -15,6 +15,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.linear.columns import columns_of
 from regsearch.models.out_of_fold import STEPS
 
 N = 90
@@ -185,7 +186,7 @@ def test_memory_of_what_newton_steps_keep() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("penalty", ["l1", "l2"])
 def test_memory_of_a_path_of_many_columns(penalty: str) -> None:
-    """The coefficients of a path, which are far more numbers than the data has, are never held together."""
+    """The coefficients of a path, far more numbers than the data has, are never held together; little is kept."""
     rng = np.random.default_rng(0)
     x = sparse.random_array((450, 6000), density=0.004, rng=rng, format="lil")  # to be written to
     x[:, :30] = rng.normal(size=(450, 30))
@@ -193,11 +194,25 @@ def test_memory_of_a_path_of_many_columns(penalty: str) -> None:
     setup = Setup(problem, make_folds(4, problem, 0), resolve(DEFAULTS["binary"], problem))
     LinearBackend(setup).evaluate(Candidate(0, Linear(penalty, 1.0)))  # compiles
     tracemalloc.start()
-    found = LinearBackend(setup).evaluate(Candidate(0, Linear(penalty, Path(80, ratio=0.4))))
+    backend = LinearBackend(setup)
+    found = backend.evaluate(Candidate(0, Linear(penalty, Path(80, ratio=0.4), "none")))
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    of_folds = 4 * x.shape[1] * 8  # a number of each column and fold
+    assert found.trajectory.steps > 40
+    assert peak < of_folds * found.trajectory.steps / 2
+    assert kept < 2.5 * problem.encoded.matrix.data.nbytes + 4 * of_folds
+
+
+def test_names_of_columns_are_made_where_a_config_has_some() -> None:
+    """Of many columns they are larger than what the columns hold."""
+    x = sparse.random_array((50, 20_000), density=0.001, rng=np.random.default_rng(0), format="csr")
+    problem = make_problem(x, np.arange(50) % 2)
+    tracemalloc.start()
+    columns_of(Linear("l2"), problem, lambda: np.ones((1, 20_000)))  # type: ignore[arg-type]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found.trajectory.steps > 40
-    assert peak < 4 * x.shape[1] * found.trajectory.steps * 8 / 2
+    assert peak < 12 * 8 * x.shape[1]
 
 
 def test_says_what_is_not_certified() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -23,7 +25,7 @@ from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.losses import Poisson
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
 from regsearch.models.linear.penalty import Penalty
-from regsearch.models.linear.scales import SCALES
+from regsearch.models.linear.scales import SCALES, column_divisors
 from regsearch.models.linear.solvers import make_solver
 from regsearch.models.linear.squares import Squares
 
@@ -127,6 +129,21 @@ def test_scikit_learn_finds_the_same(scale: str) -> None:
         model.fit(matrix.toarray() / d.scales(scale)[0], y[:, 0])
         expected = np.ravel(model.coef_) / d.scales(scale)[0]
         np.testing.assert_allclose(found.coef[0, 0, :, 0], expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_columns_that_hold_most_entries_are_measured_few_at_a_time() -> None:
+    """Words of all texts beside thousands of rare ones: copies are small beside what is stored, and say the same."""
+    rng = np.random.default_rng(0)
+    often = sparse.csc_array(rng.normal(size=(2000, 100)))
+    seldom = sparse.random_array((2000, 20_000), density=0.001, rng=rng, format="csc")
+    matrix, train = sparse.csc_array(sparse.hstack([often, seldom], format="csc")), np.arange(1600)
+    tracemalloc.start()
+    found = column_divisors(matrix, train, "standard", np.ones(2000), np.zeros(matrix.shape[1]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.8 * matrix.data.nbytes
+    np.testing.assert_allclose(found[:100], often.toarray()[train].std(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found[-5:], seldom[:, -5:].toarray()[train].std(axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES[:2])
