@@ -9,9 +9,12 @@ Notation: see `sample.py`; m = 1 here, and p, the fitted values, are the residua
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design, Piece, of_fold
 from regsearch.models.linear.freedom import curved_freedom
 from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
@@ -20,7 +23,7 @@ from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.working_columns import COLUMNS_AT_ONCE, WorkingColumns
+from regsearch.models.linear.working_columns import COLUMNS_AT_ONCE
 
 
 class Glm(LogLoss):
@@ -68,6 +71,43 @@ class Glm(LogLoss):
         return theta, False
 
 
+@dataclass(frozen=True)
+class BasisColumns:
+    """All columns of a basis as Newton steps need them, none of which is made: that would be a copy of the rows."""
+
+    basis: Basis
+
+    @property
+    def shift(self) -> Array:
+        return np.zeros(len(self.basis.values))
+
+    def predict(self, w: Array) -> Array:
+        return self.basis.predict(w)
+
+    def correlate(self, residual: Array) -> Array:
+        return self.basis.correlate(residual)
+
+    def sums(self, weights: Array) -> Array:
+        return np.asarray(self.basis.correlate(weights[None])[0])
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        return self.basis.gram(weights)[np.ix_(columns, columns)]
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        """Of the one output that there is."""
+        ((factor,), (some,)) = factors, mask
+        return self.gram(factor**2, some), self.basis.correlate(factor[None] ** 2).T[some]
+
+    def across(self, weights: Array, some: Rows) -> None:
+        return None
+
+    def mapped(self, function: Callable[[Array], Array]) -> Array:
+        rank = len(self.basis.values)
+        starts = range(0, max(rank, 1), COLUMNS_AT_ONCE)  # of no columns it tells r
+        unit = (np.eye(min(COLUMNS_AT_ONCE, rank - start), rank, start) for start in starts)
+        return np.concatenate([function(self.basis.predict(one)) for one in unit])
+
+
 class NewtonRidge:
     """The ridge-penalised loss of one fold in the basis of its singular vectors; see `glm_ridge.RidgeFits`."""
 
@@ -103,8 +143,7 @@ class NewtonRidge:
         return np.append(np.zeros(len(self.basis.values)), intercept)[None, None]
 
     def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
-        rank = len(self.basis.values)
-        columns = WorkingColumns(self._columns(), np.zeros(rank))
+        rank, columns = len(self.basis.values), BasisColumns(self.basis)
         mask, slope = np.ones((1, rank), dtype=bool), self.basis.correlate(self.sample.null_residual[0])
         newton = self.newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)
         point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
@@ -119,12 +158,3 @@ class NewtonRidge:
 
     def coefficients(self, theta: Array) -> Array:
         return self.basis.lift(theta[0, :, :-1])[None]
-
-    def _columns(self) -> Array:
-        """``[r, n]``, a few at a time."""
-        rank = len(self.basis.values)
-        made = np.empty((rank, len(self.sample.weights)))
-        for start in range(0, rank, COLUMNS_AT_ONCE):
-            some = made[start : start + COLUMNS_AT_ONCE]
-            some[:] = self.basis.predict(np.eye(len(some), rank, start))
-        return made

@@ -85,7 +85,7 @@ def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weight
         predict=lambda theta: (theta * width) @ vectors.T * back,
         correlate=lambda residual: (residual * back) @ vectors * width,
         lift=lambda theta: backward((theta / width) @ vectors.T * root),
-        gram=lambda share: (vectors.T * (share * back**2)) @ vectors * width[:, None] * width,
+        gram=lambda share: _spanned(vectors, width, np.sqrt(share) * back),
     )
 
 
@@ -372,6 +372,14 @@ def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Ar
     gram *= inverse[:, None]
     gram *= inverse
     return gram
+
+
+def _spanned(vectors: Array, width: Array, factor: Array) -> Array:
+    """Products of columns ``[n, r]``, times a width each and a factor of each row, a few rows at a time."""
+    square = Square(len(width))
+    for part in some_rows(len(factor), len(width)):
+        square.add(vectors[part] * factor[part, None] * width)
+    return square.whole()
 
 
 def products(

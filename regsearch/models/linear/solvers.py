@@ -22,7 +22,7 @@ from regsearch.models.linear.offsets import Offset
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 
-COPIED = 2**27  # numbers of a table of classes up to which there is a copy of it, and one of each fold's columns
+COPIED = 2**27  # numbers of a table of classes up to which there is a copy of it
 SMALL = 200  # columns up to which a large one is read by blocks of rows
 FINAL_TOL = 1e-10  # of fits that are kept: relative to the loss of the null model
 

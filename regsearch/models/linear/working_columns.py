@@ -13,9 +13,9 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, MOST_LEFT_OUT, ReadColumns
 from regsearch.models.linear.row_columns import RowColumns
 
-COLUMNS_AT_ONCE = 32
 GROWTH = 1.1  # times the numbers that are asked for, which there is room for
 
 
@@ -72,11 +72,16 @@ class Room:
 
 
 def columns_in_play(
-    matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room
+    matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room, in_place: bool = False
 ) -> ColumnsInPlay:
-    """Some columns of a fold's rows: those of a table stay where they are, others are copied to a room."""
+    """Some columns of a fold's rows: those of a table stay where they are, others are copied to a room.
+
+    Dense ones may be read `in_place` as well, for as long as the matrix is not filled for another fold.
+    """
     if isinstance(matrix, RowTable):
         return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
+    if in_place and isinstance(matrix, np.ndarray) and len(rows) > MOST_LEFT_OUT * len(matrix):
+        return ReadColumns(matrix.T, rows, columns, center[columns], inverse[columns])
     return WorkingColumns.of(matrix, rows, columns, center, inverse, room)
 
 

@@ -178,7 +178,9 @@ class WorkingSets:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scale(self.scale, k)
-        some = columns_in_play(design.fold(k), design.train[k], columns, design.means[k], inverse, self.room)
+        place = columns, design.means[k], inverse, self.room
+        alone = len(sample.y) == 1  # of several outputs products are quicker from a copy
+        some = columns_in_play(design.fold(k), design.train[k], *place, in_place=alone)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
