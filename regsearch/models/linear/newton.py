@@ -23,9 +23,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from regsearch._types import Array
@@ -136,16 +137,16 @@ class Curvature:
             gram[start : start + ROWS_AT_ONCE] -= edge[start : start + ROWS_AT_ONCE] @ across
         return cls(gram, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
 
-    def kept(self) -> KeptCurvature:
-        """The same in about half the room."""
-        return KeptCurvature(packed(self.gram), self.couple, self.inverse, self.rows)
+    def kept(self, single: bool = False) -> KeptCurvature:
+        """The same in about half the room, or in a quarter: a model of single precision leads to the same point."""
+        return KeptCurvature(packed(self.gram, single), self.couple, self.inverse, self.rows)
 
 
 @dataclass(frozen=True)
 class KeptCurvature:
     """A `Curvature` that waits for its fold's turn, half of its Gram matrix left out."""
 
-    triangle: Array
+    triangle: NDArray[np.floating[Any]]
     couple: Array
     inverse: Array
     rows: Array | None
@@ -204,6 +205,11 @@ class Newton:
     @curvature.setter
     def curvature(self, known: Curvature | None) -> None:
         self._curvature, self._bent = known, None if known is None else known.rows
+
+    def parting(self) -> Curvature | None:
+        """That of the last step, where no more are taken: what its minima were found with is let go."""
+        self._minimiser = None
+        return self._curvature
 
     @property
     def past(self) -> int:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from scipy.linalg.lapack import dtrttp
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.blocks import mirrored
 
 
-def packed(symmetric: Array) -> Array:
-    """``[e (e + 1) / 2]`` of a symmetric matrix ``[e, e]``."""
-    return np.asarray(dtrttp(symmetric.T, uplo="L")[0]) if len(symmetric) else np.empty(0)
+def packed(symmetric: Array, single: bool = False) -> NDArray[np.floating[Any]]:
+    """``[e (e + 1) / 2]`` of a symmetric matrix ``[e, e]``, of double or of single precision."""
+    size, start = len(symmetric), 0
+    triangle = np.empty(size * (size + 1) // 2, np.float32 if single else np.float64)
+    for i, row in enumerate(symmetric):
+        triangle[start : start + size - i] = row[i:]
+        start += size - i
+    return triangle
 
 
-def unpacked(triangle: Array, places: Rows | None = None, size: int = 0) -> Array:
-    """The matrix ``[e, e]``, whole; where places ``[e]`` are given, there in one of this size, with zeros beside it."""
+def unpacked(triangle: NDArray[np.floating[Any]], places: Rows | None = None, size: int = 0) -> Array:
+    """The matrix ``[e, e]``, whole, of doubles; where places ``[e]`` are given, there in one of this size."""
     if places is None:
         size = int(np.sqrt(2 * len(triangle)))
         places = np.arange(size)

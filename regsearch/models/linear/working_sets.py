@@ -192,11 +192,15 @@ class WorkingSets:
         return made
 
     def _keep(self, k: int, newton: Newton) -> None:
-        """The curvature, for the next lambdas, where it is small beside the columns."""
-        model = newton.curvature
+        """The curvature, for the next lambdas, where it is small beside the columns.
+
+        Where those of all folds are much beside the data, of single precision: gaps do not come from it.
+        """
+        model, kept = newton.parting(), None
         room = len(newton.columns.shift) * newton.sample.y.shape[-1]
-        small = model is not None and model.gram.size <= room
-        self.known[k] = self.working[k].copy(), model.kept() if model is not None and small else None
+        if model is not None and model.gram.size <= room:
+            kept = model.kept(single=len(self.known) * model.gram.size / 2 > self.solver.design.room)
+        self.known[k] = self.working[k].copy(), kept
 
     def _gaps(self, k: int, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
         """``[S]``, of so few lambdas at a time that little is held beside them."""

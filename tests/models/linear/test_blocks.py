@@ -31,3 +31,6 @@ def test_what_is_packed_is_there_again(size: int) -> None:
     triangle = packed(half + half.T)
     assert len(triangle) == size * (size + 1) // 2
     np.testing.assert_array_equal(unpacked(triangle), half + half.T)
+    single = packed(half + half.T, single=True)
+    assert single.nbytes == triangle.nbytes / 2
+    np.testing.assert_allclose(unpacked(single), half + half.T, rtol=1e-7)

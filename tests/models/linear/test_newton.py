@@ -46,6 +46,23 @@ def test_curvature_that_is_grown_is_that_of_all_columns() -> None:
         np.testing.assert_allclose(getattr(grown, name), getattr(whole, name), atol=1e-12)
 
 
+def test_a_curvature_of_single_precision_leads_to_the_same_points() -> None:
+    """Steps towards a minimum end there, and certify it, by a model that is kept in half the room."""
+    columns, sample = problem()
+    every, lambdas = np.ones((1, COLUMNS), dtype=bool), np.geomspace(0.3, 0.01, 8)
+    start = newton_of(columns, sample).point(np.zeros((1, COLUMNS)), sample.null_intercept)
+    kept = Curvature.of(sample, start, columns, every).kept(single=True)
+    assert kept.triangle.nbytes == COLUMNS * (COLUMNS + 1) * 2
+    for target, off in ((1e-6, 1e-6), (1e-12, 1e-12)):
+        newton, point, best = newton_of(columns, sample), start, start
+        for lambda_ in lambdas:
+            newton.curvature = kept.whole()
+            point = newton.solve(point, float(lambda_), target, 100)
+            best = newton_of(columns, sample).solve(best, float(lambda_), 1e-13, 100)
+            assert newton.gap(point, float(lambda_)) <= target
+            assert objective(point, float(lambda_)) - objective(best, float(lambda_)) <= off
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_a_model_foretells_certifies_a_point(seed: int) -> None:
     """Its gap bounds how far the point is above the minimum, and is of the size of that, not of its root."""
