@@ -17,7 +17,7 @@ from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import Square, some_rows
 
 COLUMNS_AT_ONCE = 32
-MOST_LEFT_OUT = 0.5  # share of the rows that may be held out: from there on a copy is smaller, and quicker to read
+LEAST_USED = 0.5  # share of the rows that a fold trains on, below which a copy is smaller, and quicker to read
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import Square, some_rows
-from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, MOST_LEFT_OUT, ReadColumns
+from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, LEAST_USED, ReadColumns
 from regsearch.models.linear.row_columns import RowColumns
 
 GROWTH = 1.1  # times the numbers that are asked for, which there is room for
@@ -80,7 +80,8 @@ def columns_in_play(
     """
     if isinstance(matrix, RowTable):
         return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
-    if in_place and isinstance(matrix, np.ndarray) and len(rows) > MOST_LEFT_OUT * len(matrix):
+    by_columns = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
+    if in_place and by_columns and len(rows) > LEAST_USED * len(matrix):
         return ReadColumns(matrix.T, rows, columns, center[columns], inverse[columns])
     return WorkingColumns.of(matrix, rows, columns, center, inverse, room)
 
