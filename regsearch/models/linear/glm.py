@@ -22,8 +22,8 @@ from regsearch.models.linear.interior import InteriorPoint
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.newton import Newton
+from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.working_columns import COLUMNS_AT_ONCE
 
 
 class Glm(LogLoss):
@@ -91,7 +91,7 @@ class BasisColumns:
         return np.asarray(self.basis.correlate(weights[None])[0])
 
     def gram(self, weights: Array, columns: Array) -> Array:
-        return self.basis.gram(weights)[np.ix_(columns, columns)]
+        return np.asarray(self.basis.gram(weights)[np.ix_(columns, columns)])
 
     def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
         """Of the one output that there is."""

@@ -126,8 +126,8 @@ class Minimiser:
 
     def __init__(self, gram: Array, slow: bool) -> None:
         self.gram, self.slow = np.ascontiguousarray(gram), slow
-        self._ridge, self._dependent = 0.0, False
-        self._clear()
+        self._count, self._ridge, self._dependent = 0, 0.0, False
+        self._active, self._factor = np.empty(0, dtype=np.intp), np.empty((0, 0))
 
     def minimum(
         self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float

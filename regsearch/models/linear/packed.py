@@ -14,7 +14,7 @@ from regsearch.models.linear.blocks import mirrored
 def packed(symmetric: Array, single: bool = False) -> NDArray[np.floating[Any]]:
     """``[e (e + 1) / 2]`` of a symmetric matrix ``[e, e]``, of double or of single precision."""
     size, start = len(symmetric), 0
-    triangle = np.empty(size * (size + 1) // 2, np.float32 if single else np.float64)
+    triangle: NDArray[np.floating[Any]] = np.empty(size * (size + 1) // 2, np.float32 if single else np.float64)
     for i, row in enumerate(symmetric):
         triangle[start : start + size - i] = row[i:]
         start += size - i
