@@ -25,8 +25,6 @@ ROUNDS = 12  # minima with the signs as they are, each followed by a sweep
 STEPS = 8  # of conjugate gradients to one of them
 LONG = 8  # steps in one round from which a factor is made anew
 SHARE = 0.1  # of the tolerance that conjugate gradients may leave
-ROOM, BESIDE = 1.1, 16  # times what is in use, and columns beside it, that a factor has room for
-FILLED = 5  # times that it may have to be made larger before a minimum is there
 OLD = 0.5  # share of the ridge of a factor below which it is made anew
 
 
@@ -101,7 +99,7 @@ def polish(
     for _ in range(ROUNDS):
         for j in range(w.shape[0]):
             if w[j] != 0.0 and not inside[j]:
-                if count == factor.shape[0] or not append(gram, known, active, factor, count, j):
+                if not append(gram, known, active, factor, count, j):
                     return count, False, most
                 inside[j] = True
                 count += 1
@@ -143,7 +141,6 @@ class Minimiser:
             found, there, done = self._polished(w, slope, threshold, ridge, tolerance)
             if done:
                 return found, there
-        self._clear()
         w, slope, done = descend(self.gram, w, slope, threshold, ridge, tolerance, SWEEPS, 1)
         moment = slope + self.gram @ w
         found = minimise_on_support(self.gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0]
@@ -153,29 +150,19 @@ class Minimiser:
         self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float
     ) -> tuple[Array, Array, bool]:
         w, slope = start.copy(), gradient.copy()
-        for _ in range(FILLED):
-            if not self._count or not OLD * self._ridge <= ridge <= self._ridge / OLD:
-                self._make(w, ridge)
-            if not self._count and w.any():
-                self._dependent = True
-                return start, gradient, False
-            state = self._active, self._factor, self._count, self._ridge
-            self._count, done, steps = polish(self.gram, w, slope, threshold, ridge, tolerance, *state)
-            full = not done and self._count == len(self._active) < len(w)
-            if not done or steps >= LONG:
-                self._count = 0
-            if not full:
-                break
+        if not self._count or not OLD * self._ridge <= ridge <= self._ridge / OLD:
+            self._make(w, ridge)
+        if not self._count and w.any():
+            self._dependent = True
+            return start, gradient, False
+        state = self._active, self._factor, self._count, self._ridge
+        self._count, done, steps = polish(self.gram, w, slope, threshold, ridge, tolerance, *state)
+        if not done or steps >= LONG:
+            self._count = 0
         return w, slope, done
 
     def _make(self, w: Array, ridge: float) -> None:
-        """The factor of a support, with room for some that join."""
-        size = min(len(w), int(ROOM * np.count_nonzero(w)) + BESIDE)
-        if not size <= len(self._active) <= 2 * size:
-            self._clear()
-            self._active, self._factor = np.empty(size, dtype=np.intp), np.empty((size, size))
+        """The factor of a support."""
+        if len(self._active) != len(w):
+            self._active, self._factor = np.empty(len(w), dtype=np.intp), np.empty((len(w), len(w)))
         self._ridge, self._count = ridge, first_support(self.gram, ridge, w, self._active, self._factor)
-
-    def _clear(self) -> None:
-        """Make room: it is as large as the columns in use are many."""
-        self._count, self._active, self._factor = 0, np.empty(0, dtype=np.intp), np.empty((0, 0))
