@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class CNN(SidedArchitecture):
     """Convolutions, each with a pooling by 2 and an activation, then one linear layer.
 
-    Convolutions gain nothing from being stacked on a CPU: rows train one by one, a thread each.
+    Convolutions gain nothing from being stacked on a CPU: rows train one by one, in a process per core.
 
     Parameters
     ----------
