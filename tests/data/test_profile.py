@@ -98,4 +98,17 @@ def test_some_data_have_less_to_say() -> None:
     assert (one["scale_spread"], one["eigenvalues"], one["condition"]) == (1.0, None, None)
     wide = profile(make_problem(sparse.eye_array(20_000, 30_000, format="csr"), rng.normal(size=20_000)))
     assert (wide["columns"], wide["scale_spread"], wide["eigenvalues"]) == (30_000, None, None)
-    assert json.loads(json.dumps([images, one, wide], allow_nan=False)) == [images, one, wide]
+    text = profile(make_problem(pd.DataFrame({"a": ["u", "v"] * 10}), rng.normal(size=20)))
+    assert (text["columns"], text["scale_spread"], text["eigenvalues"]) == (1, None, None)
+    assert json.loads(json.dumps([images, one, wide, text], allow_nan=False)) == [images, one, wide, text]
+
+
+def test_sparse_columns_are_not_written_out() -> None:
+    """Of many sparse columns the spread is that of the dense ones, weighted or not."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((60, 3000), density=0.3, rng=rng, format="csr") * 10.0 ** rng.integers(-2, 3, 3000)
+    y, weights = rng.normal(size=60), rng.integers(1, 4, 60).astype(float)
+    for given_weights in (None, weights):
+        found = profile(make_problem(X, y, sample_weight=given_weights))
+        plain = profile(make_problem(X.toarray(), y, sample_weight=given_weights))
+        assert found["scale_spread"] == pytest.approx(plain["scale_spread"], rel=1e-9)
