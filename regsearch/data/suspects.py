@@ -7,6 +7,7 @@ Notation: n rows, p columns, C classes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -123,7 +124,7 @@ def _columns(X: Any, names: list[str]) -> Iterator[tuple[str, str, Any]]:
 
 def _of_numbers(x: Array, name: str, problem: Problem, alone: bool) -> str:
     known = ~np.isnan(x)
-    count = int(known.sum())
+    count = int(np.count_nonzero(known))
     if not count:
         return "empty"
     whole = count == len(x)
@@ -151,8 +152,9 @@ def _tells(x: Array, y: NDArray[Any], problem: Problem) -> bool:
 
 
 def _tells_number(x: Array, y: Array) -> bool:
-    spread = float(x.std() * y.std())
-    if spread > 0 and abs(float(np.mean((x - x.mean()) * (y - y.mean())))) >= SAME * spread:
+    own, other = x - x.mean(), y - y.mean()
+    spread = math.sqrt(own @ own) * math.sqrt(other @ other)
+    if 0 < spread < math.inf and abs(float(own @ other)) >= SAME * spread:
         return True
     probe = slice(None, None, -(-len(x) // PROBED))
     return _one_way(x[probe], y[probe]) and _one_way(x, y) and len(np.unique(x)) > FEW
