@@ -93,6 +93,12 @@ def images() -> tuple[Any, Any]:
     return X.reshape(-1, 8, 8), y
 
 
+def grey() -> tuple[Any, Any]:
+    """The images with an axis for their one channel, as a plain module reads them."""
+    X, y = images()
+    return X[:, None], y
+
+
 @cache
 def cancer() -> tuple[Any, Any]:
     X, y = load_breast_cancer(return_X_y=True)
@@ -336,7 +342,7 @@ def search_synthetic() -> Iterator[Row]:
 
 def search_images() -> Iterator[Row]:
     """Of 40 epochs at most, as those of a convolution take long."""
-    yield from search_rows("8x8 images", images, 3, CNN(channels=(8, 16)), 40, augment=t.Augment())
+    yield from search_rows("8x8 images", grey, 3, CNN(channels=(8, 16)), 40, augment=t.Augment())
 
 
 def search_all() -> Iterator[Row]:
