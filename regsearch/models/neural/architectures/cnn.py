@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class CNN(SidedArchitecture):
     """Convolutions, each with a pooling by 2 and an activation, then one linear layer.
 
-    Convolutions gain nothing from being stacked on a CPU: rows train one by one, in a process per core.
+    Rows of a stack are convolved one after the other, as many at once are no quicker on a CPU; the rest goes together.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ class CNN(SidedArchitecture):
     """
 
     kind: ClassVar[str] = "cnn"
+    stacks: ClassVar[bool] = True
     channels: Any = tunable(Sizes(), (16, 32))
     kernel: Any = tunable(Whole(1), 3)
     activation: Any = tunable(OneOf(ACTIVATIONS), "relu")
@@ -77,11 +78,21 @@ class CNN(SidedArchitecture):
             layers[f"pool{i}"] = Pooling(2)
             layers[f"hidden{i}"] = activation_layer(self.activation)
             channels = size
-            # an even kernel pads one more than it takes
-            sides = [(side + 1 - self.kernel % 2) // 2 for side in sides]
+            sides = self._halved(sides)
         layers["flatten"] = nn.Flatten()
         layers["out"] = nn.Linear(channels * math.prod(sides), outputs)
         return nn.Sequential(layers)
+
+    def _halved(self, sides: Sequence[int]) -> list[int]:
+        """The sides after a convolution and its pooling; an even kernel pads one more than it takes."""
+        return [(side + 1 - self.kernel % 2) // 2 for side in sides]
+
+    def places(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        sides, found = list(inputs[1:]), []
+        for _ in self.channels:
+            found.append(math.prod(sides))
+            sides = self._halved(sides)
+        return tuple(found)
 
     def check_inputs(self, inputs: tuple[int, ...]) -> None:
         if len(inputs) == 1:
@@ -92,20 +103,20 @@ class CNN(SidedArchitecture):
         return tuple(f"hidden{i}" for i in range(len(self.channels)))
 
     def forward(self, module: nn.Module) -> Forward:
-        from torch.nn import functional
+        from regsearch.models.neural.network.layers import head
 
         act, layers, convolved = activation(self.activation), len(self.channels), self.convolution(norm_of(module))
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
-            h = self.laid_out(x[0])
+            h = x
             for i in range(layers):
-                h = hooks(act(convolved(p, h, "", i, training))[None], i)[0]
-            return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
+                h = hooks(act(convolved(p, h, "", i, training)), i)
+            return head(h.flatten(2), p["out.weight"], p["out.bias"])
 
         return run
 
     def laid_out(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, channels, *sides]`` with the channels of a place together: convolutions are twice as fast on it."""
+        """``[B, channels, *sides]`` with the channels of a place together: pooling is many times faster on it."""
         import torch
 
         order = {2: torch.channels_last, 3: torch.channels_last_3d}.get(self.dims)
@@ -116,33 +127,37 @@ class CNN(SidedArchitecture):
         return x.contiguous(memory_format=order)
 
     def convolution(self, norm: str) -> Callable[[Views, torch.Tensor, str, int, bool], torch.Tensor]:
-        """What a convolution, its norm and its pooling make of ``[B, channels, *sides]``.
+        """What a convolution, its norm and its pooling make of ``[1 or R, B, channels, *sides]``.
 
         A function of parameters, what comes in, what stands in front of their names, the layer's number, and whether
         to train.
         """
+        import torch
         from torch.nn import functional
 
         convolve: Callable[..., torch.Tensor] = getattr(functional, f"conv{self.dims}d")
         pool, pad = getattr(functional, f"max_pool{self.dims}d"), self.kernel // 2
 
         def convolved(p: Views, h: torch.Tensor, at: str, i: int, training: bool) -> torch.Tensor:
-            bias = p[f"{at}conv{i}.bias"][0] if norm != "batch_norm" else None
-            h = convolve(h, p[f"{at}conv{i}.weight"][0], bias, padding=pad)
-            pooled: torch.Tensor = pool(_normalised(p, f"{at}norm{i}", norm, h, training), 2)
-            return pooled
+            weights = p[f"{at}conv{i}.weight"].unbind()
+            biases = p[f"{at}conv{i}.bias"].unbind() if norm != "batch_norm" else [None] * len(weights)
+            samples = [self.laid_out(one) for one in h.unbind()]
+            samples = samples if len(h) > 1 else samples * len(weights)
+            made = [convolve(*one, padding=pad) for one in zip(samples, weights, biases, strict=True)]
+            if norm:
+                made = [_normalised(p, f"{at}norm{i}", norm, one, training, r) for r, one in enumerate(made)]
+            pooled: torch.Tensor = pool(torch.cat(made) if len(made) > 1 else made[0], 2)
+            return pooled.view(len(weights), -1, *pooled.shape[1:])
 
         return convolved
 
 
-def _normalised(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
-    """Normalisation of ``[B, channels, *sides]``, by torch's own fast functions; `h` without a norm."""
+def _normalised(p: Views, name: str, norm: str, h: torch.Tensor, training: bool, row: int) -> torch.Tensor:
+    """Normalisation of ``[B, channels, *sides]`` of a row, by torch's own fast functions."""
     from torch.nn import functional
 
-    if not norm:
-        return h
-    weight, bias = p[f"{name}.weight"][0], p[f"{name}.bias"][0]
+    weight, bias = p[f"{name}.weight"][row], p[f"{name}.bias"][row]
     if norm == "layer_norm":
         return functional.group_norm(h, 1, weight, bias, EPS)
-    mean, var = p[f"{name}.running_mean"][0], p[f"{name}.running_var"][0]
+    mean, var = p[f"{name}.running_mean"][row], p[f"{name}.running_var"][row]
     return functional.batch_norm(h, mean, var, weight, bias, training, MOMENTUM, EPS)

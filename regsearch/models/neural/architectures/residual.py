@@ -73,18 +73,20 @@ class ResidualCNN(CNN):
         return _named(super().hidden_layers(module))
 
     def forward(self, module: nn.Module) -> Forward:
-        from torch.nn import functional
-
+        from regsearch.models.neural.network.layers import head
         from regsearch.models.neural.network.skip import fitted, halved
 
         act, channels, convolved = activation(self.activation), self.channels, self.convolution(norm_of(module))
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
-            h = self.laid_out(x[0])
+            h = x
             for i, width in enumerate(channels):
-                made = hooks(act(convolved(p, h, _prefix(i), i, training))[None], i)
-                h = hooks.added(fitted(halved(h), width, 1)[None], made, i)[0] if i else made[0]
-            return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
+                made = hooks(act(convolved(p, h, _prefix(i), i, training)), i)
+                if i:
+                    came = fitted(halved(h.flatten(0, 1)), width, 1)
+                    made = hooks.added(came.view(*h.shape[:2], *came.shape[1:]), made, i)
+                h = made
+            return head(h.flatten(2), p["out.weight"], p["out.bias"])
 
         return run
 

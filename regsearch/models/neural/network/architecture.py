@@ -93,6 +93,10 @@ class Architecture(Node, abstract=True):
         """Whether the one output of a module is made of two, as only two classes have it."""
         return False
 
+    def places(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """At how many places the first kernels have outputs, where that is more than one: those of convolutions."""
+        return ()
+
     def on_columns(self, numeric: Callable[[], tuple[int, ...]]) -> Architecture:
         """The architecture for a table of which those columns have more than two values."""
         return self

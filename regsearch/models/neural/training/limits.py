@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from regsearch.models.neural.layout import Layout
@@ -43,15 +44,20 @@ class RowSize:
     number_bytes: int
 
     @classmethod
-    def of(cls, layout: Layout, inputs: int, samples: int, dtype: torch.dtype) -> RowSize:
-        """That of a net whose layers are its kernels, which is so of all nets that stack."""
-        units = inputs + sum(param.shape[0] for param in layout.part("kernel").params)
+    def of(cls, layout: Layout, inputs: int, places: Sequence[int], samples: int, dtype: torch.dtype) -> RowSize:
+        """That of a net whose layers are its kernels, which is so of all nets that stack.
+
+        The first of them have outputs at so many places each, the others at one.
+        """
+        kernels = layout.part("kernel").params
+        at = chain(places, repeat(1))
+        units = inputs + sum(param.shape[0] * count for param, count in zip(kernels, at, strict=False))
         return cls(layout.length, units, samples, dtype.itemsize)
 
     @property
     def cached_bytes(self) -> int:
-        """What each step passes over, in single precision."""
-        return 16 * self.parameters
+        """What each step passes over, in single precision: of parameters, or of what leaves layers, with gradients."""
+        return max(16 * self.parameters, 8 * self.samples * self.units)
 
     @property
     def allocated_bytes(self) -> int:

@@ -167,7 +167,8 @@ class SharedParts:
         data, layout = self.data(structure), self.network(structure, self.first).layout
         slices = batch_slices(self.fold(structure, 0).n, structure.batch_size)
         samples = max(part.stop - part.start for part in slices)
-        return self.limits.rows_of(RowSize.of(layout, math.prod(data.shape), samples, data.dtype))
+        places = structure.module.places(structure.module.inputs(data.shape))
+        return self.limits.rows_of(RowSize.of(layout, math.prod(data.shape), places, samples, data.dtype))
 
     def info(self, structure: Structure) -> ProblemInfo:
         """What techniques may need to know."""
