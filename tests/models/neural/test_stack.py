@@ -255,6 +255,34 @@ def test_each_row_is_scaled_as_its_fold(mixed: list[int]) -> None:
         same(found, by_themselves(mixed, partial(stream, of, configs)))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", [{}, {"norm": "batch_norm"}, {"norm": "layer_norm"}])
+def test_rows_of_convolutions_go_together(norm: dict[str, str], mixed: list[int]) -> None:
+    """Nets of convolutions in blocks of several folds come to what each comes to by itself, whatever acts on them."""
+    of = replace(setup("multiclass", image=True), n_jobs=1)
+    augment = t.Augment(rotation=20.0, zoom=0.0, shift=0.1, scale=0.0, contrast=0.3, noise=0.1)
+    acting = ({"dropout": 0.3, "augment": augment}, {"lr": 0.05}, {"input_noise": 0.3})
+    configs = [net(CNN((3, 4)), **norm, **more) for more in acting]
+    configs += [net(CNN((3, 4)), **norm, skip="skip_connection", **more) for more in acting]
+    found = stream(of, configs, limits=WIDE)
+    assert max(mixed) > 1
+    same(found, by_themselves(mixed, partial(stream, of, configs)))
+
+
+SHAPES = [(CNN((3, 4)), (1, 9, 8)), (CNN((3,), 2, dims=1), (2, 7)), (CNN((2, 2), 5, dims=3), (1, 4, 5, 6))]
+
+
+@pytest.mark.parametrize(("module", "inputs"), SHAPES)
+def test_places_are_those_of_outputs(module: CNN, inputs: tuple[int, ...]) -> None:
+    """At as many places as a CNN says its convolutions have outputs."""
+    h, found = torch.zeros(1, *inputs), []
+    for layer in module.module(inputs, 2, "").children():
+        h = layer(h)
+        if "Conv" in type(layer).__name__:
+            found.append(h[0, 0].numel())
+    assert module.places(inputs) == tuple(found)
+
+
 def test_blocks_fill_the_memory_of_a_gpu() -> None:
     """Rows of a block are as many as memory holds, fewer the larger nets, batches and numbers are, and at least one."""
     size = RowSize(parameters=1000, units=50, samples=100, number_bytes=4)

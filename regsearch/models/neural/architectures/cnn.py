@@ -78,20 +78,21 @@ class CNN(SidedArchitecture):
             layers[f"pool{i}"] = Pooling(2)
             layers[f"hidden{i}"] = activation_layer(self.activation)
             channels = size
-            sides = self._halved(sides)
+            sides = [side // 2 for side in self._convolved(sides)]
         layers["flatten"] = nn.Flatten()
         layers["out"] = nn.Linear(channels * math.prod(sides), outputs)
         return nn.Sequential(layers)
 
-    def _halved(self, sides: Sequence[int]) -> list[int]:
-        """The sides after a convolution and its pooling; an even kernel pads one more than it takes."""
-        return [(side + 1 - self.kernel % 2) // 2 for side in sides]
+    def _convolved(self, sides: Sequence[int]) -> list[int]:
+        """The sides after a convolution: an even kernel pads one more than it takes."""
+        return [side + 1 - self.kernel % 2 for side in sides]
 
     def places(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
         sides, found = list(inputs[1:]), []
         for _ in self.channels:
+            sides = self._convolved(sides)
             found.append(math.prod(sides))
-            sides = self._halved(sides)
+            sides = [side // 2 for side in sides]
         return tuple(found)
 
     def check_inputs(self, inputs: tuple[int, ...]) -> None:
