@@ -169,15 +169,11 @@ class Stack:
 
     def _capacity(self, arrived: Sequence[TrainingRun]) -> int:
         """How many trials may be in training."""
-        limits, stacked = self.shared.limits, all(map(self._stacks, (*self.runs, *arrived)))
+        limits, stacked = self.shared.limits, all(run.structure.stacks for run in (*self.runs, *arrived))
         return limits.stacked if stacked else limits.unstacked
 
     def _free(self, arrived: Sequence[TrainingRun]) -> int:
         return self._capacity(arrived) - len(self.runs) - len(arrived)
-
-    def _stacks(self, run: TrainingRun) -> bool:
-        """Whether it shares its steps with others."""
-        return self._max_rows(run.structure) > 1
 
     def _max_rows(self, structure: Structure) -> int:
         """Rows of a block, fewer once memory has run out."""
@@ -193,7 +189,7 @@ class Stack:
         """Train all up to where a trial is looked at next; the largest blocks first."""
         self.blocks.sort(key=lambda block: -len(block.rows))
         epochs = min([STRIDE, *(ahead for run in self.runs for ahead in run.marks if ahead > 0)])
-        alone = "" if all(map(self._stacks, self.runs)) else ", net by net"
+        alone = "" if all(run.structure.stacks for run in self.runs) else ", net by net"
         self.setup.notice(f"{len(self.runs)} {'trial' if len(self.runs) == 1 else 'trials'} in training{alone}")
         started = self.setup.deadline.clock()
         done = self.pool.advance([block.key for block in self.blocks], epochs)
