@@ -359,7 +359,7 @@ def repeated(step: Callable[[], None]) -> None:
 def grouped() -> Iterator[Row]:
     """The convolutions of 160 nets and their gradients as one grouped convolution, over those of one net after another.
 
-    It is what the package does not do: convolutional nets train one by one.
+    It is what the package does not do: rows of a stack are convolved one after the other.
     """
     budget, nets, name = plan().share(), 8 if quick() else ROWS[0], "8x8 images: convolutions in groups, one by one"
     if budget <= 0:
