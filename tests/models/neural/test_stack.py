@@ -36,7 +36,7 @@ from regsearch.models.neural.training import limits, processes, stack, worker
 from regsearch.models.neural.training.block import Block
 from regsearch.models.neural.training.limits import RowSize, StackLimits
 from regsearch.models.neural.training.pool import WorkerPool
-from regsearch.models.neural.training.processes import wait_for_exit
+from regsearch.models.neural.training.processes import can_fork, wait_for_exit
 from regsearch.models.neural.training.stack import Stack
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill, random_params
@@ -754,10 +754,14 @@ if __name__ == "__main__":
     assert done.stdout.strip() == "True", done.stderr
 
 
+def own_linear() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 1))
+
+
 def test_a_pool_leaves_no_thread() -> None:
     """The threads of a pool have left the process when it closes: one that still frees memory would hold locks that a
     later fork keeps for ever."""
-    config = net(lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 1)), early_stopping=t.FixedEpochs(2))
+    config = net(own_linear, early_stopping=t.FixedEpochs(2))
     images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
     shared = shared_parts(setup_for(images))
     structure = shared.structure(config)
@@ -768,6 +772,26 @@ def test_a_pool_leaves_no_thread() -> None:
         threads = list(one._thread_ids)
     assert threads
     assert not any(Path(f"/proc/self/task/{thread}").exists() for thread in threads)
+
+
+@pytest.mark.skipif(not can_fork(), reason="there are no other processes to train in")
+@pytest.mark.parametrize(("module", "elsewhere"), [(CNN(channels=(2,)), True), (own_linear, False)])
+def test_modules_of_ones_own_stay_in_this_process(module: Any, elsewhere: bool) -> None:
+    """Nets of convolutions train in other processes; a module of one's own does not."""
+    images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
+    shared = shared_parts(setup_for(images))
+    config = net(module, early_stopping=t.FixedEpochs(2))
+    structure = shared.structure(config)
+    with WorkerPool(shared, 2) as pool:
+        pool.make(0, structure, [0], [shared.row_config(config, structure)])
+        assert (pool._placements[0].process is not None) == elsewhere
+
+
+def test_images_of_one_channel_are_laid_out_as_those_of_many() -> None:
+    """What a convolution makes of them has the channels of a place together, as pooling is quick on it."""
+    for channels in (1, 2):
+        made = torch.conv2d(CNN().laid_out(torch.randn(4, channels, 6, 6)), torch.randn(3, channels, 3, 3), padding=1)
+        assert made.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_threads_are_waited_for() -> None:
