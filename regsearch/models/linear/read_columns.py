@@ -14,6 +14,7 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
+from regsearch.models.linear.as_read import ColumnsAsRead
 from regsearch.models.linear.blocks import Square, some_rows
 
 COLUMNS_AT_ONCE = 32
@@ -21,29 +22,16 @@ LEAST_USED = 0.5  # share of the rows that a fold trains on, below which a copy 
 
 
 @dataclass(frozen=True)
-class ReadColumns:
-    """Some columns of a fold's training rows, centred and scaled as they are read; see `ColumnsInPlay`.
+class ReadColumns(ColumnsAsRead):
+    """Those of a matrix.
 
     Attributes
     ----------
     turned
-        ``[p, N]``: every column of the matrix, all rows of it, one after another.
-    rows, columns
-        Which of these.
-    center, inverse
-        ``[a]``: what is taken off each, and what it is multiplied by then.
+        ``[p, N]``: every column of it, all rows of it, one after another.
     """
 
     turned: Array
-    rows: Rows
-    columns: Rows
-    center: Array
-    inverse: Array
-
-    @property
-    def shift(self) -> Array:
-        """``[a]``: nothing is left to be subtracted."""
-        return np.zeros(len(self.columns))
 
     @property
     def _of(self) -> tuple[Array, Rows, Array, Array]:
@@ -61,12 +49,6 @@ class ReadColumns:
             every[self.rows] = one
             multiply(*self._of, every, slopes)
         return made
-
-    def sums(self, weights: Array) -> Array:
-        return np.asarray(self.correlate(weights[None])[0])
-
-    def gram(self, weights: Array, columns: Array) -> Array:
-        return self.products(np.sqrt(weights)[None], columns[None])[0]
 
     def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
         ends = np.cumsum(mask.sum(axis=1))

@@ -9,32 +9,16 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.row_table import RowTable
+from regsearch.models.linear.as_read import ColumnsAsRead
 
 AT_ONCE = 4  # columns that are held: one of five million rows takes 40 MB
 
 
 @dataclass(frozen=True)
-class RowColumns:
-    """Some columns of a fold's training rows, centred and scaled as they are read: none of them is held.
-
-    Attributes
-    ----------
-    rows, columns
-        Which of the table.
-    center, inverse
-        ``[a]``: what is taken off each, and what it is multiplied by then.
-    """
+class RowColumns(ColumnsAsRead):
+    """Those of a table."""
 
     table: RowTable
-    rows: Rows
-    columns: Rows
-    center: Array
-    inverse: Array
-
-    @property
-    def shift(self) -> Array:
-        """``[a]``: nothing is left to be subtracted."""
-        return np.zeros(len(self.columns))
 
     def predict(self, w: Array) -> Array:
         """``[m, n]`` of coefficients ``[m, a]``."""
@@ -49,14 +33,6 @@ class RowColumns:
         for part, block in self._blocks():
             total += residual[:, part] @ block
         return total
-
-    def sums(self, weights: Array) -> Array:
-        """``[a]`` of weights ``[n]``."""
-        return np.asarray(self.correlate(weights[None])[0])
-
-    def gram(self, weights: Array, columns: Array) -> Array:
-        """Weighted products of some columns."""
-        return self.products(np.sqrt(weights)[None], columns[None])[0]
 
     def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
         """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""

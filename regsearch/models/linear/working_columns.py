@@ -79,10 +79,10 @@ def columns_in_play(
     Dense ones may be read `in_place` as well, for as long as the matrix is not filled for another fold.
     """
     if isinstance(matrix, RowTable):
-        return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
+        return RowColumns(rows, columns, center[columns], inverse[columns], matrix)
     by_columns = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
     if in_place and by_columns and len(rows) > LEAST_USED * len(matrix):
-        return ReadColumns(matrix.T, rows, columns, center[columns], inverse[columns])
+        return ReadColumns(rows, columns, center[columns], inverse[columns], matrix.T)
     return WorkingColumns.of(matrix, rows, columns, center, inverse, room)
 
 
