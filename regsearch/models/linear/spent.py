@@ -14,11 +14,11 @@ gram       [a, a]    curvature of the loss along them
 held       [a]       what lambda times the penalty adds to its diagonal
 root       [a]       square roots of the diagonal of both
 unit       [a, a]    the sum in units in which its diagonal is one
-inverse    [a, a]    the inverse of the lower Cholesky factor of unit
+lower      [a, a]    the lower Cholesky factor of unit
 =========  ========  ===============================================================================
 
 ``(gram + held)^-1 gram`` is the unit matrix less what the penalty takes, ``(gram + held)^-1 held``, whose trace is read
-off the columns of the inverse of a Cholesky factor.
+off the columns of the inverse of a Cholesky factor: of those that are held, and come last.
 """
 
 from __future__ import annotations
@@ -26,22 +26,41 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.linalg.lapack import dpotrf, dtrtri, spotrf, strtri
+from scipy.linalg import blas, lapack
 
 from regsearch._types import Array, Rows
+from regsearch.models.linear.blocks import mirrored
+from regsearch.models.linear.turned import Turns, turned_diagonal, write_turned
 
 FLAT = 1e-6  # the ridge that stands for none
-APART = 1e-2  # share of a column that those before do not explain, from which single precision tells six digits
-AT_ONCE = 64  # rows that are rounded to it
 SMALL = 64  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
-Reals: TypeAlias = NDArray[np.floating[Any]]  # in either precision
 FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which those between are told by four
+Reals: TypeAlias = NDArray[np.floating[Any]]  # in either precision
+
+
+class Precision(NamedTuple):
+    """A kind of numbers, and what works on them.
+
+    Attributes
+    ----------
+    apart
+        Share of a column that those before do not explain, from which it tells six digits.
+    """
+
+    kind: type[np.floating[Any]]
+    apart: float
+    potrf: Callable[..., tuple[Reals, int]]
+    trtri: Callable[..., tuple[Reals, int]]
+    trmm: Callable[..., Reals]
+
+
+SINGLE = Precision(np.float32, 1e-2, lapack.spotrf, lapack.strtri, blas.strmm)
+DOUBLE = Precision(np.float64, 0.0, lapack.dpotrf, lapack.dtrtri, blas.dtrmm)
 
 
 @dataclass(frozen=True)
@@ -71,48 +90,26 @@ class Bends:
         return cls(every, np.zeros_like(every), np.ones_like(every), np.arange(len(every)))
 
     @cached_property
-    def _order(self) -> Rows:
+    def order(self) -> Rows:
         """The coefficients group by group."""
         return np.argsort(self.group, kind="stable")
 
     @cached_property
-    def _starts(self) -> Rows:
-        """Where each group begins there."""
-        return np.flatnonzero(np.diff(self.group[self._order], prepend=-1))
+    def turns(self) -> Turns:
+        """What moves the direction of each group to its first axis, in that order."""
+        return Turns.to(self.direction[self.order], np.append(self._starts, len(self.order)))
 
     @property
     def turned(self) -> Array:
-        """``[a]``: what is left of them where groups are turned, along the first axis of each and the others."""
-        along = self._order[self._starts]
-        found = self.every + self.across
-        found[along] = self.every[along]
+        """``[a]``: what is left of them there, along the first axis of each group and the others."""
+        found = (self.every + self.across)[self.order]
+        found[self._starts] = self.every[self.order][self._starts]
         return found
 
-    @property
-    def turns(self) -> bool:
-        """Whether that is other axes for any group."""
-        return len(self._starts) < len(self.group) and bool(self.across.any())
-
-    def turn(self, gram: Array) -> None:
-        """Turn a symmetric ``[a, a]`` in place: a reflection of each group moves its direction to its first axis.
-
-        Householder's, ``1 - v v' / (1 + |u|)``, u being the first number of the direction and v that direction with a
-        one of the sign of u added to it there.
-        """
-        order, first = self._order, self._order[self._starts]
-        v, ahead = self.direction.copy(), self.direction[first]
-        v[first] += np.where(ahead < 0, -1.0, 1.0)
-        bounds = np.append(self._starts, len(order))
-        place = np.empty_like(order)
-        place[order] = np.repeat(np.arange(len(first)), np.diff(bounds))
-        share = v / (1.0 + np.abs(ahead))[place]
-        sums = sparse.csr_array((v[order], order, bounds), (len(first), len(order)))
-        taken = sums @ gram
-        taken -= (sums @ taken.T).T[:, place] * (share / 2)  # as it is taken off from either side
-        across = np.ascontiguousarray(taken.T)
-        for part in _parts(len(order)):
-            gram[part] -= share[part, None] * taken[place[part]]
-            gram[part] -= across[part][:, place] * share
+    @cached_property
+    def _starts(self) -> Rows:
+        """Where each group begins."""
+        return np.flatnonzero(np.diff(self.group[self.order], prepend=-1))
 
 
 def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) -> float:
@@ -120,63 +117,69 @@ def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) ->
     own = np.arange(len(gram)) if own is None else own
     if not len(own):
         return 0.0
-    if bends.turns:
-        gram = gram[np.ix_(own, own)]
-        bends.turn(gram)
-        own = np.arange(len(gram))
-    size = np.diag(gram)[own]
-    held = lambda_ * bends.turned + FLAT * size  # columns without a penalty may repeat
-    square = size + held
-    if (square > 0).all():
-        root, held = np.sqrt(square), held / square
-        inverse = _single(gram, held, root, own)
-        inverse = _double(gram[np.ix_(own, own)], held, root) if inverse is None else inverse
-        if inverse is not None:
-            columns = inverse.T
-            return len(own) - float(held @ np.einsum("ij,ij->i", columns, columns))
-        gram, own = gram[np.ix_(own, own)] / np.outer(root, root), np.arange(len(own))
-    gram = gram[np.ix_(own, own)]
-    return float(np.trace(np.linalg.solve(gram + np.diag(held), gram)))  # of a penalty that is not convex
+    turned = TurnedGram(gram, own[bends.order], bends.turns)
+    held = lambda_ * bends.turned
+    ridge = held + FLAT * turned.size  # columns without a penalty may repeat
+    if (turned.size + ridge > 0).all():
+        taken = turned.taken(held, SINGLE)
+        taken = turned.taken(ridge, DOUBLE) if taken is None else taken
+        if taken is not None:
+            return len(own) - taken
+    return turned.left(ridge)  # of a penalty that is not convex
 
 
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + AT_ONCE) for start in range(0, count, AT_ONCE)]
+@dataclass(frozen=True)
+class TurnedGram:
+    """Some rows and columns of the curvature of a loss, group by group, in axes of the groups' own; see `turned.py`."""
+
+    gram: Array
+    some: Rows
+    turns: Turns
+
+    @cached_property
+    def size(self) -> Array:
+        """``[a]``: its diagonal."""
+        return turned_diagonal(self.gram, self.some, *self.turns)
+
+    def taken(self, held: Array, precision: Precision) -> float | None:
+        """What `held` takes of the degrees of freedom; `None` where that is not to be told in a precision."""
+        square, free = self.size + held, int(np.count_nonzero(held == 0))
+        last = np.argsort(held != 0, kind="stable")
+        lower = self._scaled(square, last, precision.kind)
+        np.fill_diagonal(lower, 1.0)
+        factor, indefinite = precision.potrf(lower.T, lower=0, overwrite_a=1, clean=0)
+        if indefinite or (np.diag(factor) ** 2).min() < precision.apart:
+            return None
+        inverse = factor.T[free:, free:]
+        invert(inverse, precision)
+        return float((held / square)[last[free:]] @ np.einsum("ij,ij->j", inverse, inverse))
+
+    def left(self, held: Array) -> float:
+        """What it leaves of them, wherever there is one answer."""
+        square = np.abs(self.size + held)
+        square[square == 0] = 1.0
+        unit = mirrored(np.asarray(self._scaled(square, np.arange(len(held)), np.float64), np.float64).T)
+        return float(np.trace(np.linalg.solve(unit + np.diag(held / square), unit)))
+
+    def _scaled(self, square: Array, order: Rows, kind: type[np.floating[Any]]) -> Reals:
+        """Its lower triangle in some order and in units of roots, and zeros."""
+        made, place = np.zeros((len(order), len(order)), kind), np.empty_like(order)
+        place[order] = np.arange(len(order))
+        write_turned(self.gram, self.some, *self.turns, 1.0 / np.sqrt(square), place, made)
+        return made
 
 
-def _single(gram: Array, held: Array, root: Array, own: Rows) -> Reals | None:
-    """The inverse in single precision; `None` where that is not enough."""
-    shrink = (1.0 / root).astype(np.float32)
-    unit = np.empty((len(own), len(own)), dtype=np.float32)
-    for part in _parts(len(own)):
-        unit[part] = gram[own[part]].take(own, axis=1)
-    unit *= shrink[:, None]
-    unit *= shrink
-    unit.flat[:: len(unit) + 1] += held
-    factor, indefinite = spotrf(unit.T, lower=1, clean=1, overwrite_a=1)
-    if indefinite or (np.diag(factor) ** 2).min() < APART:
-        return None
-    return lower_inverse(factor, strtri)
-
-
-def _double(gram: Array, held: Array, root: Array) -> Reals | None:
-    """The inverse; `None` where there is no Cholesky factor."""
-    unit = gram / np.outer(root, root)
-    unit.flat[:: len(unit) + 1] += held
-    factor, indefinite = dpotrf(unit.T, lower=1, clean=1, overwrite_a=1)
-    return None if indefinite else lower_inverse(factor, dtrtri)
-
-
-def lower_inverse(factor: Reals, small: Callable[..., tuple[Reals, int]]) -> Reals:
-    """The inverse of a lower triangle, from those of its halves: products of matrices are what is fast."""
-    count = len(factor)
+def invert(lower: Reals, precision: Precision) -> None:
+    """Invert a triangle in place, by those of its halves: products of matrices are what is fast."""
+    count = len(lower)
     if count <= SMALL:
-        return small(factor, lower=1)[0]
+        lower[:] = precision.trtri(lower.T, lower=0)[0].T
+        return
     half = count // 2
-    inverse = np.zeros((count, count), factor.dtype, order="F")
-    inverse[:half, :half] = lower_inverse(factor[:half, :half], small)
-    inverse[half:, half:] = lower_inverse(factor[half:, half:], small)
-    inverse[half:, :half] = -(inverse[half:, half:] @ (factor[half:, :half] @ inverse[:half, :half]))
-    return inverse
+    invert(lower[:half, :half], precision)
+    invert(lower[half:, half:], precision)
+    turned = precision.trmm(-1.0, lower[:half, :half].T, lower[half:, :half].T)
+    lower[half:, :half] = precision.trmm(1.0, lower[half:, half:].T, turned, side=1, overwrite_b=1).T
 
 
 @dataclass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.linalg.lapack import dtrtri
 
 from regsearch._types import Array
-from regsearch.models.linear.spent import FLAT, MANY, SMALL, Bends, FreedomAlong, lower_inverse, spent
+from regsearch.models.linear.spent import DOUBLE, FLAT, MANY, SMALL, Bends, FreedomAlong, invert, spent
+from regsearch.models.linear.turned import _diagonal_of_all, _write_all, turned_diagonal, write_turned
 
 SIZE = 2 * SMALL + 7
 
@@ -37,28 +37,44 @@ def grouped(size: int = SIZE, smallest: float = 0.5, every: float = 0.0) -> Bend
     return Bends(np.full(size, every), across, direction, group)
 
 
+def turned(matrix: Array, bends: Bends) -> Array:
+    """All of it, group by group."""
+    made, every = np.zeros_like(matrix), np.arange(len(matrix))
+    write_turned(matrix, bends.order, *bends.turns, np.ones(len(matrix)), every, made)
+    return np.tril(made) + np.tril(made, -1).T
+
+
 def test_groups_that_are_turned_bend_by_a_diagonal() -> None:
     """What is left of the bends of a norm is a number for each of other axes, which are at right angles."""
-    bends, axes = grouped(24, every=0.1), np.eye(24)
-    assert bends.turns
-    turned = dense(bends)
-    bends.turn(turned)
-    np.testing.assert_allclose(turned, np.diag(bends.turned), atol=1e-12)
-    square = axes.copy()
-    bends.turn(square)
-    np.testing.assert_allclose(square, axes, atol=1e-12)
+    bends = grouped(24, every=0.1)
+    np.testing.assert_allclose(turned(dense(bends), bends), np.diag(bends.turned), atol=1e-12)
+    gram = gram_of(0.5, 24)
+    np.testing.assert_allclose(np.linalg.eigvalsh(turned(gram, bends)), np.linalg.eigvalsh(gram), rtol=1e-12)
+    diagonal = turned_diagonal(gram, bends.order, *bends.turns)
+    np.testing.assert_allclose(diagonal, np.diag(turned(gram, bends)), rtol=1e-12)
+
+
+def test_turning_is_the_same_where_nothing_is_compiled() -> None:
+    """In rows and columns that are scaled and written elsewhere."""
+    gram, bends, rng = gram_of(0.5, 24), grouped(24), np.random.default_rng(0)
+    matrix, scale, place = (gram, bends.order, *bends.turns), rng.uniform(size=24), rng.permutation(24)
+    np.testing.assert_allclose(_diagonal_of_all(*matrix), turned_diagonal(*matrix), rtol=1e-12)
+    made, plain = np.zeros((2, 24, 24))
+    write_turned(*matrix, scale, place, made)
+    _write_all(*matrix, scale, place, plain)
+    np.testing.assert_allclose(np.tril(plain), made, atol=1e-12)
 
 
 @pytest.mark.parametrize("least", [0.9, 1e-5])
 def test_trace_is_that_of_the_ratio(least: float) -> None:
-    """Of columns that are far from dependent, where single precision is enough, and of others."""
-    gram, bends = gram_of(least), grouped()
-    turned = gram.copy()
-    bends.turn(turned)
-    ridge = FLAT * np.diag(np.diag(turned))  # which stands for none: along the axes of the groups
-    bends.turn(ridge)
-    expected = np.trace(np.linalg.solve(gram + 0.3 * dense(bends) + ridge, gram))
-    assert spent(gram, bends, 0.3) == pytest.approx(expected, rel=1e-9 if least < 0.5 else 1e-6)
+    """Of columns that are far from dependent, where single precision is enough, and of others, under a ridge."""
+    whole, bends, own = gram_of(least, SIZE + 9), grouped(), np.delete(np.arange(SIZE + 9), np.arange(0, 90, 10))
+    gram = turned(whole[np.ix_(own, own)], bends)
+    held = turned(0.3 * dense(bends), bends)
+    if least < 0.5:
+        held += FLAT * np.diag(np.diag(gram))  # which stands for none: along the axes of the groups
+    expected = np.trace(np.linalg.solve(gram + held, gram))
+    assert spent(whole, bends, 0.3, own) == pytest.approx(expected, rel=1e-9 if least < 0.5 else 1e-6)
 
 
 @pytest.mark.parametrize("norm", [1e-3, 1e-6, 1e-9])
@@ -93,8 +109,9 @@ def test_columns_without_a_penalty_may_repeat() -> None:
 @pytest.mark.parametrize("size", [1, SMALL, SMALL + 1, 3 * SMALL + 5])
 def test_inverse_of_a_triangle(size: int) -> None:
     """It undoes the triangle, and is one."""
-    factor = np.asfortranarray(np.linalg.cholesky(gram_of(0.5, size)))
-    inverse = lower_inverse(factor, dtrtri)
+    factor = np.linalg.cholesky(gram_of(0.5, size))
+    inverse = factor.copy()
+    invert(inverse, DOUBLE)
     np.testing.assert_allclose(inverse @ factor, np.eye(size), atol=1e-9)
     assert not np.triu(inverse, 1).any()
 
