@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.float64]
+Reals: TypeAlias = NDArray[np.floating[Any]]  # in either precision
 Rows: TypeAlias = NDArray[np.intp]  # numbers of rows
 Matrix: TypeAlias = Any  # np.ndarray or an array of scipy.sparse: both have @, .T and .shape
 Task: TypeAlias = Literal["regression", "binary", "multiclass", "survival", "mixed"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
 from regsearch._types import Array
@@ -12,6 +14,7 @@ from regsearch._types import Array
 NUMBERS = 2**17  # of a copy: 1 MiB, small beside data that are large, and wide enough for products of matrices ...
 LEAST = 256  # ... of no fewer rows
 AT_ONCE = 64  # rows and columns that are mirrored
+FloatT = TypeVar("FloatT", bound=np.floating[Any])
 
 
 def some_rows(rows: int, columns: int) -> Iterator[slice]:
@@ -39,7 +42,7 @@ class Square:
         return mirrored(self._lower.T)
 
 
-def mirrored(upper: Array) -> Array:
+def mirrored(upper: NDArray[FloatT]) -> NDArray[FloatT]:
     """A symmetric matrix, in place, of which the upper triangle is there."""
     size = len(upper)
     for start in range(0, size, AT_ONCE):

@@ -222,7 +222,7 @@ class Gaussian:
         if (k, scale) not in self._quadratics:
             every = np.arange(self.design.shape[1])
             gram = np.ascontiguousarray(self.source.cross(k, every, every, scale))
-            self._quadratics[k, scale] = convex(gram) if self.tol >= QUICK else Quadratic(gram)
+            self._quadratics[k, scale] = convex(gram, self._single(scale)) if self.tol >= QUICK else Quadratic(gram)
         return self._quadratics[k, scale]
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:

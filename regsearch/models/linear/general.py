@@ -22,7 +22,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.accelerated import accelerated
 from regsearch.models.linear.spent import Bends
@@ -89,12 +89,19 @@ class Quadratic:
 
     Attributes
     ----------
+    products
+        The curvature, of single precision where that is enough.
     convexity
         No more than the smallest eigenvalue of the curvature of columns of unit size; 0 is always right.
     """
 
-    gram: Array
+    products: Reals
     convexity: float = 0.0
+
+    @property
+    def gram(self) -> Array:
+        """The curvature, of double precision."""
+        return np.asarray(self.products, dtype=np.float64)
 
     @cached_property
     def largest(self) -> float:

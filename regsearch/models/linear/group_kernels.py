@@ -27,11 +27,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.bounded import LEAPS
 from regsearch.models.linear.general import Quadratic
-from regsearch.models.linear.kernels import HISTORY, heading
+from regsearch.models.linear.kernels import HISTORY, heading, take_off
 from regsearch.models.linear.leaps import JITTER
 
 HALVINGS = 20
@@ -59,7 +59,7 @@ class Groups(NamedTuple):
 
 
 @compiled
-def steepest(gram: Array, members: Rows, first: Rows) -> Array:
+def steepest(gram: Reals, members: Rows, first: Rows) -> Array:
     """``[G]``: no less than the largest eigenvalue of each group's block."""
     most = np.zeros(first.shape[0] - 1)
     for g in range(most.shape[0]):
@@ -76,7 +76,7 @@ def steepest(gram: Array, members: Rows, first: Rows) -> Array:
 
 @compiled
 def above_minimum(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, convexity: float,
+    gram: Reals, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, convexity: float,
     asked: Array,
 ) -> float:  # fmt: skip
     """How far the objective can be above its minimum; see `regsearch.models.linear.general.excess`.
@@ -104,7 +104,7 @@ def above_minimum(
 
 @compiled
 def settle(
-    gram: Array, w: Array, slope: Array, some: Rows, alone: Array, together: float, steep: float, new: Array
+    gram: Reals, w: Array, slope: Array, some: Rows, alone: Array, together: float, steep: float, new: Array
 ) -> None:  # fmt: skip
     """Steps of proximal gradient descent within a group, in place."""
     most, count = 0.0, 1 if len(some) == 1 else INSIDE
@@ -131,7 +131,7 @@ def settle(
 
 @compiled
 def sweep(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
+    gram: Reals, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
     asked: Array, before: Array, new: Array,
 ) -> None:  # fmt: skip
     """Settle each group in turn that asks for it, in place."""
@@ -172,7 +172,7 @@ def value(w: Array, members: Rows, first: Rows, alone: Array, together: Array) -
 
 @compiled
 def descend(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
+    gram: Reals, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
     convexity: float, tolerance: float, most: int,
 ) -> bool:  # fmt: skip
     """Sweep in place, going on where sweeps are heading; whether that came within the tolerance of the minimum."""
@@ -197,7 +197,7 @@ def descend(
 
 @compiled
 def newton_system(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array
+    gram: Reals, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array
 ) -> tuple[Rows, Array, Array]:  # fmt: skip
     """What is in use or free, the curvature of the objective there and its negative gradient."""
     some, of, pull, bend, count = (
@@ -229,7 +229,7 @@ def newton_system(
 
 @compiled
 def leap(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, some: Rows,
+    gram: Reals, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, some: Rows,
     move: Array,
 ) -> None:  # fmt: skip
     """Take a Newton step in place, to where the first coefficient meets zero at most, if it lowers."""
@@ -248,7 +248,9 @@ def leap(
             if alone[j] > 0.0 and new[j] * w[j] <= MEETS * w[j] ** 2:
                 new[j] = 0.0
         if value(new, members, first, alone, together) - length * fall + length**2 * curved / 2 <= before:
-            slope -= gram @ (new - w)
+            for j in range(w.shape[0]):
+                if new[j] != w[j]:
+                    take_off(slope, new[j] - w[j], gram[j])
             w[:] = new
             return
         length /= 2
@@ -256,7 +258,7 @@ def leap(
 
 def minimise(quadratic: Quadratic, start: Array, slope: Array, groups: Groups, tolerance: float) -> Array:
     """The minimiser ``[e]``, within about the tolerance."""
-    gram, w, slope = quadratic.gram, start.copy(), slope.copy()
+    gram, w, slope = quadratic.products, start.copy(), slope.copy()
     steep, most = steepest(gram, groups.members, groups.first), max(SWEEPS, len(w) // SHARE)
     for _ in range(LEAPS):
         if descend(gram, w, slope, *groups, steep, quadratic.convexity, tolerance, most):

@@ -44,22 +44,25 @@ def groups(design: Design) -> Iterator[Group]:
     return fold_groups(design.masks, design.held, design.shared)
 
 
-def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
-    """Moments of the training parts of all folds, then of their validation parts (nan where empty), y ``[n, t]``."""
+def fold_moments(design: Design, y: Array) -> Iterator[tuple[int, Moments]]:
+    """Moments of the parts of all folds, y ``[n, t]``, each with its place: training parts, then validation parts.
+
+    Those of an empty part are NaN. As they come, what was read for them is given up where no other part needs it.
+    """
     width = design.shape[1] + y.shape[1]
-    train: list[Moments] = []
-    val: list[Moments] = []
     for group in groups(design):
         matrix = design.fold(group.folds[0])
         count = group.trains.shape[1]
         if isinstance(matrix, RowTable):
-            blocks = _table_moments(matrix, y, design.weights, group.labels, count)
+            blocks = dict(enumerate(_table_moments(matrix, y, design.weights, group.labels, count)))
         else:
-            of_block = (np.flatnonzero(group.labels == label) for label in range(count))
-            blocks = [block_moments(matrix, y, design.weights, rows) for rows in of_block]
-        for parts, member in ((train, group.trains), (val, group.validates)):
-            parts.extend(combine([blocks[b] for b in np.flatnonzero(row)], width) for row in member)
-    return (*train, *val)
+            of_block = ((label, np.flatnonzero(group.labels == label)) for label in range(count))
+            blocks = {label: block_moments(matrix, y, design.weights, rows) for label, rows in of_block}
+        for first, member in ((0, group.trains), (design.folds, group.validates)):
+            for k, row in enumerate(member):
+                yield first + group.folds[k], combine((block for b, block in blocks.items() if row[b]), width)
+                if first:
+                    blocks = {b: block for b, block in blocks.items() if member[k + 1 :, b].any()}
 
 
 def block_moments(matrix: Matrix, y: Array, weights: Array, rows: Rows) -> Moments:

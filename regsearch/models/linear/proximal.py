@@ -213,8 +213,8 @@ class FoldPath(Generic[PointT]):
             return self._faces(point)
         some = np.flatnonzero(used.any(axis=1))
         some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
-        own, gram = used[some].ravel(), self.loss.quadratic(point, some).gram
-        return spent(gram, bends, lambda_, np.flatnonzero(own))
+        own, products = used[some].ravel(), self.loss.quadratic(point, some).products
+        return spent(products, bends, lambda_, np.flatnonzero(own))
 
 
 class DescendingFold(Protocol[PointT]):

@@ -160,10 +160,11 @@ class Covariances:
         self.places = np.tile(np.arange(t)[:, None], design.folds)
         if y.ndim == 3:
             y, self.places = y.transpose(1, 2, 0).reshape(y.shape[1], -1), np.arange(t * len(y)).reshape(t, -1)
-        moments = fold_moments(design, y)
-        with np.errstate(invalid="ignore"):
-            covariance = np.stack([part.scatter / (part.weight or np.nan) for part in moments])
-        mean = np.stack([part.mean for part in moments])
+        parts, width = 2 * design.folds, design.shape[1] + y.shape[1]
+        covariance, mean = np.empty((parts, width, width)), np.empty((parts, width))
+        for place, part in fold_moments(design, y):
+            np.divide(part.scatter, part.weight or np.nan, out=covariance[place])
+            mean[place] = part.mean
         self.train, self.val = covariance[: design.folds], covariance[design.folds :]
         self.train_mean, self.val_mean = mean[: design.folds], mean[design.folds :]
         self._design = design
@@ -173,7 +174,8 @@ class Covariances:
         """``[K, p, p]``."""
         if scale not in self._grams:
             p, inverse = self._design.shape[1], self._design.inverse_scales(scale)
-            self._grams[scale] = self.train[:, :p, :p] * inverse[:, :, None] * inverse[:, None, :]
+            made = self._grams[scale] = self.train[:, :p, :p] * inverse[:, :, None]
+            made *= inverse[:, None, :]
         return self._grams[scale]
 
 
@@ -221,7 +223,7 @@ class FromMoments:
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index = list(folds)
         moment = self.moment(scale)[index][:, None]
-        gradient = moment - w @ self.gram(scale)[index]
+        gradient = moment - _times(w, self.gram(scale), index)
         train = self.power[index, None] - (w * (moment + gradient)).sum(axis=-1)
         return Evaluation(gradient, np.maximum(train, 0.0), self._val_loss(index, w, scale))
 
@@ -237,8 +239,13 @@ class FromMoments:
         coef = w * self._design.inverse_scales(scale)[index][:, None]
         drift = self._val_centers[index] - self.centers[index]
         bias = (self._val_target - self.target)[index][:, None] - np.einsum("fsp,fp->fs", coef, drift)
-        explained = coef * (2 * self._val_moment[index][:, None] - coef @ self._val_gram[index])
+        explained = coef * (2 * self._val_moment[index][:, None] - _times(coef, self._val_gram, index))
         return np.asarray(np.maximum(bias**2 + self._val_power[index][:, None] - explained.sum(axis=-1), 0.0))
+
+
+def _times(w: Array, matrices: Array, folds: list[int]) -> Array:
+    """``[F, S, p]`` times those ``[K, p, p]`` of its folds, without a copy of them."""
+    return np.stack([one @ matrices[k] for k, one in zip(folds, w, strict=True)])
 
 
 class FromRows:

@@ -26,41 +26,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import blas, lapack
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
 from regsearch.models.linear.blocks import mirrored
+from regsearch.models.linear.precision import DOUBLE, SINGLE, Precision
 from regsearch.models.linear.turned import Turns, turned_diagonal, write_turned
 
 FLAT = 1e-6  # the ridge that stands for none
 SMALL = 64  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
 FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which those between are told by four
-Reals: TypeAlias = NDArray[np.floating[Any]]  # in either precision
-
-
-class Precision(NamedTuple):
-    """A kind of numbers, and what works on them.
-
-    Attributes
-    ----------
-    apart
-        Share of a column that those before do not explain, from which it tells six digits.
-    """
-
-    kind: type[np.floating[Any]]
-    apart: float
-    potrf: Callable[..., tuple[Reals, int]]
-    trtri: Callable[..., tuple[Reals, int]]
-    trmm: Callable[..., Reals]
-
-
-SINGLE = Precision(np.float32, 1e-2, lapack.spotrf, lapack.strtri, blas.strmm)
-DOUBLE = Precision(np.float64, 0.0, lapack.dpotrf, lapack.dtrtri, blas.dtrmm)
 
 
 @dataclass(frozen=True)
@@ -112,7 +90,7 @@ class Bends:
         return np.flatnonzero(np.diff(self.group[self.order], prepend=-1))
 
 
-def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) -> float:
+def spent(gram: Reals, bends: Bends, lambda_: float, own: Rows | None = None) -> float:
     """The trace of ``(gram + lambda bends)^-1 gram``, of some coefficients alone where `own` says which."""
     own = np.arange(len(gram)) if own is None else own
     if not len(own):
@@ -132,7 +110,7 @@ def spent(gram: Array, bends: Bends, lambda_: float, own: Rows | None = None) ->
 class TurnedGram:
     """Some rows and columns of the curvature of a loss, group by group, in axes of the groups' own; see `turned.py`."""
 
-    gram: Array
+    gram: Reals
     some: Rows
     turns: Turns
 

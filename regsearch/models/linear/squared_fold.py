@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrf, dpotrs
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
+from regsearch.models.linear.blocks import mirrored
 from regsearch.models.linear.general import GeneralTerms, Quadratic
+from regsearch.models.linear.precision import DOUBLE, SINGLE, Precision
 from regsearch.models.linear.sources import Source
 
 PRODUCTS = 12  # from which an eigenvalue is guessed
 SHARES = 0.95, 0.7, 0.2  # of the guess, the first of which is tried as a bound
 DEPENDENT = 1e-9  # a bound that is rounding
+CONVEX = 1e-2  # from which rounding to single precision leaves less to be gained than any tolerance that allows it
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,14 @@ class SquaredFold:
     def gradients(self, points: Sequence[SquaredPoint]) -> Array:
         w = np.stack([point.w[:, 0] for point in points])
         if self._whole:
-            return np.asarray(self.moment - w @ self._at[1].gram)[..., None]
+            return np.asarray(self.moment - _times(self._at[1].products, w.T).T)[..., None]
         return np.asarray(self.source.evaluate([self.k], w[None], self.scale).gradient[0, ..., None])
 
     def descend(
         self, point: SquaredPoint, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float
     ) -> SquaredPoint:
         quadratic, here = self.quadratic(point, some), point.w[some]
-        slope = self.moment[some, None] - quadratic.gram @ here
+        slope = self.moment[some, None] - _times(quadratic.products, here)
         w = np.zeros_like(point.w)
         w[some] = terms.minimise(quadratic, here, slope, lambda_, tolerance)
         return SquaredPoint(w)
@@ -85,7 +90,7 @@ class SquaredFold:
 
     def _grown(self, some: Rows) -> Array:
         """The Gram matrix of some columns, with what is known of those at work so far."""
-        known, gram = self._at[0], self._at[1].gram
+        known, gram = self._at[0], self._at[1].products
         if not len(known) or not np.isin(known, some).all():
             return np.ascontiguousarray(self.source.cross(self.k, some, some, self.scale))
         old = np.isin(some, known)
@@ -96,38 +101,61 @@ class SquaredFold:
         return grown
 
 
-def convex(gram: Array) -> Quadratic:
-    """A quadratic that knows how convex it is: a guess that a factorisation confirms."""
-    size = np.sqrt(np.diag(gram))
-    used = size > 0
-    unit = gram.copy() if used.all() else gram[np.ix_(used, used)]
-    unit /= size[used, None]
-    unit /= size[used]
-    least = _least(unit)
-    if least is None:
-        return Quadratic(gram)
-    for share in SHARES:
-        lower = unit.copy()
-        lower.flat[:: len(lower) + 1] -= share * least
-        if share * least > DEPENDENT and not dpotrf(lower.T, lower=1, overwrite_a=1)[1]:
-            return Quadratic(gram, share * least)
+def _times(gram: Reals, w: Array) -> Reals:
+    """The product, in the precision of the first."""
+    return np.asarray(gram @ w.astype(gram.dtype, copy=False))
+
+
+def convex(gram: Array, single: bool = False) -> Quadratic:
+    """A quadratic that knows how convex it is: a guess that a factorisation confirms.
+
+    It is of single precision where `single` allows that, and no coefficients are large beside what they explain.
+    """
+    for precision, enough in ((SINGLE, CONVEX), (DOUBLE, DEPENDENT))[not single :]:
+        convexity = _convexity(gram, precision)
+        if convexity > enough:
+            return Quadratic(gram.astype(precision.kind, copy=False), convexity)
     return Quadratic(gram)
 
 
-def _least(unit: Array) -> float | None:
-    """About the smallest eigenvalue; `None` where there is no Cholesky factor."""
-    factor, singular = dpotrf(unit.T, lower=1) if len(unit) else (unit, 1)
-    return None if singular else 1.0 / largest_from_below(lambda vector: dpotrs(factor, vector, lower=1)[0], len(unit))
+def _convexity(gram: Array, precision: Precision) -> float:
+    """A bound of the smallest eigenvalue of columns of unit size, less what is rounding; 0 where none is found."""
+    unit = _unit(gram, precision.kind)[0]
+    factor = _factored(unit, 0.0, precision)
+    if factor is None:
+        return 0.0
+
+    def undone(vector: Array) -> Array:
+        return np.asarray(precision.potrs(factor, vector, lower=1)[0], dtype=np.float64)
+
+    least, rounding = 1.0 / largest_from_below(undone, len(unit)), len(unit) * float(np.finfo(precision.kind).eps)
+    bounds = (share * least for share in SHARES)
+    return next((bound - rounding for bound in bounds if _factored(unit, bound, precision) is not None), 0.0)
+
+
+def _unit(gram: Reals, kind: type[np.floating[Any]]) -> tuple[Reals, Array, NDArray[np.bool_]]:
+    """The Gram matrix of columns of unit size, made anew; the sizes of these, and which columns have any."""
+    size = np.sqrt(np.diag(gram).astype(np.float64))
+    used = size > 0
+    unit = gram.astype(kind) if used.all() else gram[np.ix_(used, used)].astype(kind, copy=False)
+    unit /= size[used, None]
+    unit /= size[used]
+    return unit, size[used], used
+
+
+def _factored(unit: Reals, less: float, precision: Precision) -> Reals | None:
+    """The lower Cholesky factor, of a diagonal of ones less something: in place of all but the triangle below it."""
+    np.fill_diagonal(unit, 1.0 - less)
+    mirrored(unit.T)
+    factor, singular = precision.potrf(unit.T, lower=1, overwrite_a=1, clean=0) if len(unit) else (unit, 1)
+    return None if singular else factor
 
 
 def minimum(quadratic: Quadratic, slope: Array) -> Array:
     """Where a quadratic with some convexity is least, by its negative gradient at zero; 0 of columns without size."""
-    size = np.sqrt(np.diag(quadratic.gram))
-    used, found = size > 0, np.zeros(len(slope))
-    unit = quadratic.gram[np.ix_(used, used)]
-    unit /= size[used, None]
-    unit /= size[used]
-    found[used] = dposv(unit.T, slope[used] / size[used], lower=1, overwrite_a=1)[1] / size[used]
+    unit, size, used = _unit(quadratic.products, np.float64)
+    found = np.zeros(len(slope))
+    found[used] = dposv(unit.T, slope[used] / size, lower=1, overwrite_a=1)[1] / size
     return found
 
 

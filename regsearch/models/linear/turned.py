@@ -21,12 +21,11 @@ made      [a, a]     of either precision, whose lower triangle is written
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
 from regsearch.models.compiling import compiled
 
 
@@ -47,7 +46,7 @@ class Turns(NamedTuple):
 
 @compiled
 def _read(
-    matrix: Array, some: Rows, first: Rows, normal: Array, share: Array, start: int, group: int, rows: Array,
+    matrix: Reals, some: Rows, first: Rows, normal: Array, share: Array, start: int, group: int, rows: Array,
     sums: Array,
 ) -> None:  # fmt: skip
     """Write a group's rows, turned from either side, to the first of `rows`: from the columns of `start` to its own.
@@ -78,20 +77,20 @@ def _read(
                 row[j - left] -= share[j] * along
 
 
-def _turned(matrix: Array, some: Rows, first: Rows, normal: Array, share: Array) -> Array:
+def _turned(matrix: Reals, some: Rows, first: Rows, normal: Array, share: Array) -> Array:
     """``[a, a]``, all of it."""
-    made = matrix[np.ix_(some, some)]
+    made = np.asarray(matrix[np.ix_(some, some)], dtype=np.float64)
     for _ in range(2):  # from either side
         sums = np.add.reduceat(normal[:, None] * made, first[:-1])
         made = (made - share[:, None] * np.repeat(sums, np.diff(first), axis=0)).T
     return made
 
 
-def _diagonal_of_all(matrix: Array, some: Rows, first: Rows, normal: Array, share: Array) -> Array:
+def _diagonal_of_all(matrix: Reals, some: Rows, first: Rows, normal: Array, share: Array) -> Array:
     return np.diag(_turned(matrix, some, first, normal, share)).copy()
 
 
-def _diagonal(matrix: Array, some: Rows, first: Rows, normal: Array, share: Array) -> Array:
+def _diagonal(matrix: Reals, some: Rows, first: Rows, normal: Array, share: Array) -> Array:
     """``[a]``: what is on the diagonal of a matrix that is turned."""
     found, most = np.empty(len(some)), 0
     for g in range(len(first) - 1):
@@ -108,15 +107,13 @@ turned_diagonal = compiled(_diagonal, plain=_diagonal_of_all)
 
 
 def _write_all(
-    matrix: Array, some: Rows, first: Rows, normal: Array, share: Array, scale: Array, place: Rows,
-    made: NDArray[np.floating[Any]],
+    matrix: Reals, some: Rows, first: Rows, normal: Array, share: Array, scale: Array, place: Rows, made: Reals,
 ) -> None:  # fmt: skip
     made[np.ix_(place, place)] = np.outer(scale, scale) * _turned(matrix, some, first, normal, share)
 
 
 def _write(
-    matrix: Array, some: Rows, first: Rows, normal: Array, share: Array, scale: Array, place: Rows,
-    made: NDArray[np.floating[Any]],
+    matrix: Reals, some: Rows, first: Rows, normal: Array, share: Array, scale: Array, place: Rows, made: Reals,
 ) -> None:  # fmt: skip
     """Write the lower triangle of a matrix that is turned, and has its axes scaled then."""
     most = 0

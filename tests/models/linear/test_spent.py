@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from regsearch._types import Array
-from regsearch.models.linear.spent import DOUBLE, FLAT, MANY, SMALL, Bends, FreedomAlong, invert, spent
+from regsearch.models.linear.precision import DOUBLE
+from regsearch.models.linear.spent import FLAT, MANY, SMALL, Bends, FreedomAlong, invert, spent
 from regsearch.models.linear.turned import _diagonal_of_all, _write_all, turned_diagonal, write_turned
 
 SIZE = 2 * SMALL + 7
