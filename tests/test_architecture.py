@@ -201,6 +201,23 @@ def test_nets_are_described_without_torch() -> None:
     subprocess.run([sys.executable, "-c", script], timeout=60, check=True)
 
 
+@pytest.mark.process
+def test_files_are_searched_without_a_database(tmp_path: Path) -> None:
+    """A search whose trials are files loads neither MLflow nor what databases are for, in its own process."""
+    script = (
+        "import sys\n"
+        "from sklearn.datasets import load_diabetes\n"
+        "from regsearch import Study, spaces\n"
+        "def look(study, trial): loaded.append({'mlflow', 'sqlalchemy'} & set(sys.modules))\n"
+        "loaded = []\n"
+        "X, y = load_diabetes(return_X_y=True)\n"
+        f"study = Study('s', X[:60], y[:60], space=spaces.linear(), root={str(tmp_path)!r})\n"
+        "study.run(2, on_trial=look, quiet=True)\n"
+        "assert loaded == [set(), set()], loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", script], timeout=60, check=True)
+
+
 @pytest.mark.slow
 def test_mlflow_stays_in_the_writer() -> None:
     """Only the writer process's modules import mlflow, what replaces a report, and what registers a bundle."""

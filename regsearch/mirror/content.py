@@ -38,7 +38,7 @@ from regsearch.space.starts import initial_params
 from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "stopped": "STOPPED"}
-_DRAWS = 20  # configs drawn to see which parameters of a space differ
+_DRAWS = 2  # configs drawn, beside those that a search begins with, to see which parameters of a space differ
 _FAMILY = ("family", "penalty", "estimator", "module")  # what a trial is called by
 _PARALLEL = 6  # parameters that parallel coordinates have room for
 DIGITS = 6

@@ -10,8 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy
-
 from regsearch.cleaning import first_line
 from regsearch.mirror.creation import BUSY_MS, ensure_whole
 from regsearch.storage.lock import locked
@@ -46,6 +44,8 @@ def opening(path: Path) -> Iterator[str]:
     sqlite3.Error
         The file is not a database, or is read-only.
     """
+    from sqlalchemy.exc import DatabaseError
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(path.name + ".lock"), LOCK_PATIENCE_S):
         check_writable(path)
@@ -54,7 +54,7 @@ def opening(path: Path) -> Iterator[str]:
             _log.warning("%s", mended)
         try:
             yield mended
-        except sqlalchemy.exc.DatabaseError as error:
+        except DatabaseError as error:
             if not any(words in str(error) for words in _TORN):
                 raise
             raise OSError(
@@ -103,8 +103,10 @@ def tune_connections() -> None:
     A write-ahead log lets readers (`mlflow ui`) and one writer work side by side. With ``synchronous=NORMAL`` a power
     cut may lose the last commits but never corrupts the file, and what is lost is mirrored again on resume.
     """
-    # MLflow makes its own engines, so the listener sits on the class.
-    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", _tune)
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", _tune)  # on the class: MLflow makes its own engines
 
 
 def _tune(connection: Any, _record: object) -> None:

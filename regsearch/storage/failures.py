@@ -23,15 +23,19 @@ def storage_failures(what: str) -> Iterator[None]:
     StorageFailed
         In the place of an error of the system, of a database, or of Optuna's storage.
     """
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (OSError, SQLAlchemyError, StorageInternalError) as error:
+    except _failures() as error:  # which are looked up where something has failed: a database's library loads slowly
         raise StorageFailed(
             f"{what}: {reason_of(error)}; everything finished is kept: mend that and go on."
         ) from cleaned(error)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return OSError, SQLAlchemyError, StorageInternalError
 
 
 def reason_of(error: BaseException) -> str:

@@ -26,6 +26,7 @@ from regsearch.mirror.content import study_record, summary_record, trial_record,
 from regsearch.mirror.pages import keep_page, page_links
 from regsearch.mirror.records import decode
 from regsearch.mirror.runs import NOTE, StudyStore
+from regsearch.models.base import Model
 from regsearch.models.families import as_space
 from regsearch.results.results import Results
 
@@ -207,6 +208,14 @@ def test_what_has_no_path_has_no_axis_of_one() -> None:
     for space, drawn in ((svr, ("C",)), (as_space(Choice(svr=svr, linear=spaces.linear())), ("family",))):
         shown = view_of(("r2",), space)
         assert (shown.parallel_params, shown.parallel_metrics) == (drawn, ("gap/mean", "val/mean"))
+
+
+@pytest.mark.parametrize("space", [spaces.linear(), spaces.mlp(embedding=True), spaces.cnn(), spaces.cocktail()])
+def test_few_draws_show_what_many_do(space: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space varies no more in hundreds of configs than in those that its page is made from."""
+    shown = view_of(("r2",), space)
+    monkeypatch.setattr("regsearch.mirror.content._DRAWS", 200)
+    assert view_of(("r2",), space) == shown
 
 
 def identity() -> dict[str, Any]:
