@@ -25,7 +25,7 @@ def linear() -> Linear:
 
 
 def mlp(hidden: tuple[int, ...] = (64, 64), max_epochs: int = 100, embedding: bool = False) -> Net:
-    """Penalty type, lambda, L1 ratio, weight decay, dropout, input noise and patience of an MLP, for any task.
+    """Penalty type, lambda, L1 ratio, weight decay, dropout, input noise, patience and learning rate of an MLP.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ def mlp(hidden: tuple[int, ...] = (64, 64), max_epochs: int = 100, embedding: bo
     embeddings: dict[str, Any] = {"embedding": Choice(None, t.Periodic(), t.PiecewiseLinear())} if embedding else {}
     return Net(
         MLP(hidden=hidden),
+        lr=Float(3e-4, 1e-2, log=True),  # what regularizes well at one rate does not at another
         **embeddings,
         penalty=Choice(None, t.L1Penalty(), t.L2Penalty(), t.ElasticNetPenalty()),
         weight_decay=Float(1e-5, 1e-1, log=True),
