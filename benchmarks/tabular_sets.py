@@ -52,11 +52,14 @@ Said = Mapping[str, Array]  # probabilities of the other half, by tool
 
 @dataclass(frozen=True)
 class Tool:
-    """What is compared: whether it is a net, whether it is ours, and the work that says what it says."""
+    """What is compared: whether it is a net, whether it is ours, the work that says what it says, and whether that
+    takes the seconds that it is given.
+    """
 
     net: bool
     ours: bool
     work: Callable[[Array, Array, Array, int, float], Said]
+    searches: bool = True
 
 
 # --- ours -------------------------------------------------------------------------------------------------------------
@@ -206,7 +209,8 @@ def _call(*command: str) -> None:
 WORK = (
     (("spaces.mlp()", "ensemble of it"), Tool(True, True, _mlp)), (("spaces.cocktail()",), Tool(True, True, _cocktail)),
     (("MLPClassifier",), Tool(True, False, _scikit_learn)), (("Optuna and skorch",), Tool(True, False, _skorch)),
-    (("RealMLP",), Tool(True, False, _realmlp)), (("HistGradientBoosting",), Tool(False, False, _trees)),
+    (("RealMLP",), Tool(True, False, _realmlp, searches=False)),
+    (("HistGradientBoosting",), Tool(False, False, _trees)),
 )  # fmt: skip
 
 
@@ -271,8 +275,8 @@ def compare(seconds: float, repeats: int) -> Compared:
             for half, (rows, others) in enumerate(halves):
                 for names, tool in WORK:
                     of = partial(_losses, names[0], X, y, rows, others, repeat, seconds)
-                    folder = "quick" if quick() else "sets"
-                    reached = kept(f"{folder}/{_code(tool)}/{seconds:g}s-{name}-{repeat}-{half}", of)
+                    folder, budget = "quick" if quick() else "sets", f"{seconds:g}s-" if tool.searches else ""
+                    reached = kept(f"{folder}/{_code(tool)}/{budget}{name}-{repeat}-{half}", of)
                     for said, loss in reached.items():
                         losses.setdefault(said, []).append(loss)
         found.losses[name] = {said: statistics.fmean(each) for said, each in losses.items()}
