@@ -38,17 +38,28 @@ Places = NDArray[np.uint32]
 ROUNDING = 1e-12  # share of a column's power that is rounding, where the intercept explains the rest of it
 
 
+def _product(rows: Places, values: Array, first: int, last: int, vector: Array) -> float:
+    """Of the column between two ends and a vector ``[n]``: terms may be added in any order, and so several at once."""
+    total = 0.0
+    for at in range(first, last):
+        total += values[at] * vector[rows[at]]
+    return total
+
+
+product = compiled(_product, fastmath={"reassoc", "contract", "nsz"})
+
+
 @compiled
 def bends(ends: Places, rows: Places, values: Array, h: Array, total: float) -> tuple[Array, Array, Array]:
     """``bent``, ``edge`` and ``bend`` of one output."""
     bent, edge, bend = np.empty_like(values), np.zeros(len(ends) - 1), np.zeros(len(ends) - 1)
     for j in range(len(ends) - 1):
-        square = 0.0
+        linear, square = 0.0, 0.0
         for at in range(ends[j], ends[j + 1]):
             bent[at] = values[at] * h[rows[at]]
-            edge[j] += bent[at]
+            linear += bent[at]
             square += values[at] * bent[at]
-        rest = square - edge[j] ** 2 / total
+        edge[j], rest = linear, square - linear**2 / total
         bend[j] = rest if rest > ROUNDING * square else 0.0
     return bent, edge, bend
 
@@ -67,10 +78,9 @@ def predict(ends: Places, rows: Places, values: Array, w: Array, n: int) -> Arra
 @compiled
 def correlate(ends: Places, rows: Places, values: Array, residual: Array) -> Array:
     """``[e]``: products of the columns with residuals ``[n]``."""
-    slope = np.zeros(len(ends) - 1)
+    slope = np.empty(len(ends) - 1)
     for j in range(len(slope)):
-        for at in range(ends[j], ends[j + 1]):
-            slope[j] += values[at] * residual[rows[at]]
+        slope[j] = product(rows, values, ends[j], ends[j + 1], residual)
     return slope
 
 
@@ -86,9 +96,7 @@ def sweep_columns(
         if curvature <= 0.0:
             continue
         first, last = ends[j], ends[j + 1]
-        target = drift * edge[j] + bend[j] * w[j]
-        for at in range(first, last):
-            target += values[at] * pull[rows[at]]
+        target = drift * edge[j] + bend[j] * w[j] + product(rows, values, first, last, pull)
         new = np.sign(target) * max(abs(target) - threshold[j], 0.0) / curvature
         step = new - w[j]
         if step != 0.0:
@@ -98,6 +106,29 @@ def sweep_columns(
                 pull[rows[at]] -= step * bent[at]
             drift += step * edge[j] / total
     return worst, drift
+
+
+@compiled
+def descend_columns(
+    ends: Places, rows: Places, values: Array, bent: Array, edge: Array, bend: Array, total: float, some: Rows,
+    w: Array, pull: Array, drift: float, threshold: Array, ridge: float, points: Array, tolerance: float,
+) -> tuple[bool, float]:  # fmt: skip
+    """Sweeps over some of the coefficients, among them all that are not zero, in place; the drift is what it becomes.
+
+    After each the coefficients are written to the next of `points` ``[s + 1, some]``. It ends with the last of these,
+    or with the first sweep whose violations cost no more than the tolerance: whether that was.
+    """
+    for taken in range(1, len(points)):
+        worst, drift = sweep_columns(
+            ends, rows, values, bent, edge, bend, total, some, w, pull, drift, threshold, ridge
+        )  # fmt: skip
+        size, point = 0.0, points[taken]
+        for i in range(len(some)):
+            point[i] = w[some[i]]
+            size += abs(point[i])
+        if worst * size <= tolerance:
+            return True, drift
+    return False, drift
 
 
 @compiled

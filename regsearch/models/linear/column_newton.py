@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.column_kernels import Places, bends, correlate, predict, sweep_columns, sweep_outputs
+from regsearch.models.linear.column_kernels import Places, bends, correlate, descend_columns, predict, sweep_outputs
 from regsearch.models.linear.kernels import HISTORY, heading
 from regsearch.models.linear.newton import Iterate, Newton
 from regsearch.models.linear.sample import Sample
@@ -21,7 +21,7 @@ from regsearch.models.linear.working_columns import WorkingColumns
 
 LOOSE = 20.0  # violations of optimality, each times its coefficient, over what they cost together
 SWEEPS = 200  # in one Newton step
-SOME = 50  # over what is not zero, after each over all
+ROUNDS = 10  # of sweeps and a leap between two over all
 
 
 class _Quadratic(Protocol):
@@ -29,8 +29,11 @@ class _Quadratic(Protocol):
 
     w: Array
 
-    def sweep(self, some: Rows) -> float:
-        """Minimise over some coefficients in turn: the largest violation of optimality that was met."""
+    def sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
+        """Minimise over some coefficients in turn, again and again: whether violations cost no more than a tolerance.
+
+        Those are all that are not zero; after each sweep they are written to the next of points ``[s + 1, some]``.
+        """
         ...
 
     def leap(self, some: Rows, move: Array) -> None:
@@ -42,29 +45,23 @@ class _Quadratic(Protocol):
         ...
 
 
-def _descend(quadratic: _Quadratic, tolerance: float) -> None:
-    """Sweeps, extrapolated where they are heading, until one over all coefficients meets nothing worse than allowed.
+def _descend(quadratic: _Quadratic, some: Rows, tolerance: float) -> None:
+    """Sweeps over some coefficients, extrapolated where they are heading, until one over all meets nothing worse.
 
     A violation v costs about ``v |w|_1`` at most; the tolerance bounds that.
     """
     taken, every = 0, np.arange(len(quadratic.w))
     while taken < SWEEPS:
-        worst = quadratic.sweep(every)
-        taken += 1
-        if worst * np.abs(quadratic.w).sum() <= tolerance:
-            break
-        some, seen = np.flatnonzero(quadratic.w), 0
         points = np.empty((HISTORY + 1, len(some)))
-        for _ in range(min(SOME, SWEEPS - taken)):
-            worst = quadratic.sweep(some)
-            taken += 1
-            if worst * np.abs(quadratic.w).sum() <= tolerance:
+        for _ in range(ROUNDS):
+            points[0] = quadratic.w[some]
+            taken += HISTORY
+            if quadratic.sweeps(some, points, tolerance):
                 break
-            points[seen] = quadratic.w[some]
-            seen += 1
-            if seen > HISTORY:
-                quadratic.leap(some, heading(points) @ points[1:] - points[-1])
-                points[0], seen = quadratic.w[some], 1
+            quadratic.leap(some, heading(points) @ points[1:] - points[-1])
+        if quadratic.sweeps(every, np.empty((2, len(every))), tolerance):
+            break
+        some = np.flatnonzero(quadratic.w)
 
 
 def _penalties(w: Array, move: Array, threshold: Array, ridge: float) -> float:
@@ -102,9 +99,10 @@ class _OneOutput:
         self.w, self.pull, self.drift = start.copy(), pull.copy(), -float(pull.sum()) / self.total
         self.penalty = threshold, ridge
 
-    def sweep(self, some: Rows) -> float:
-        worst, self.drift = sweep_columns(*self.columns, some, self.w, self.pull, self.drift, *self.penalty)
-        return worst
+    def sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
+        state = self.w, self.pull, self.drift
+        done, self.drift = descend_columns(*self.columns, some, *state, *self.penalty, points, tolerance)
+        return done
 
     def leap(self, some: Rows, move: Array) -> None:
         whole = np.zeros_like(self.w)
@@ -141,10 +139,14 @@ class _SeveralOutputs:
         self.b = np.zeros(len(own))
         self._settle()
 
-    def sweep(self, some: Rows) -> float:
-        worst = sweep_outputs(*self.columns, self.bend, some, self.w, self.pull, *self.penalty)
-        self._settle()
-        return worst
+    def sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
+        for point in points[1:]:
+            worst = sweep_outputs(*self.columns, self.bend, some, self.w, self.pull, *self.penalty)
+            self._settle()
+            point[:] = self.w[some]
+            if worst * np.abs(point).sum() <= tolerance:
+                return True
+        return False
 
     def _settle(self) -> None:
         """Move the intercepts to where they are best."""
@@ -196,6 +198,7 @@ class ColumnNewton(Newton):
         else:
             penalty = lambda_ * self.l1, lambda_ * self.l2
             quadratic = _SeveralOutputs(self.columns, own, shares, point.w, pull, *penalty)
-        _descend(quadratic, LOOSE * tolerance)
+        asked = (point.w != 0) | (np.abs(gradient) > lambda_ * self.l1)
+        _descend(quadratic, np.flatnonzero(asked), LOOSE * tolerance)
         move = quadratic.w.reshape(point.w.shape) - point.w
         return self._search(point, move, quadratic.shift(self.columns, move), lambda_)
