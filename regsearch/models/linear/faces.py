@@ -28,8 +28,7 @@ from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.bounded import LEAPS
 from regsearch.models.linear.fusing import fuse
-from regsearch.models.linear.leaps import JITTER, STEPS, factorise
-from regsearch.models.linear.support import solve
+from regsearch.models.linear.leaps import JITTER, STEPS, factorise, solve
 
 SORTED, FUSED = 0, 1  # kinds of penalties
 POWERS = 8  # products with a vector, from which the largest eigenvalue is guessed
@@ -214,7 +213,7 @@ def leap(
         corner[at, at] *= 1.0 + JITTER
     if count == 0 or not factorise(corner):
         return False
-    move[:count] = solve(corner, push, False)
+    move[:count] = solve(corner, push)
     length, first = 1.0, -1
     for pair in range(above.shape[0]):
         rate = move[below[pair]] - move[above[pair]]

@@ -20,7 +20,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.compiling import compiled
-from regsearch.models.linear.kernels import HISTORY, heading
+from regsearch.models.linear.kernels import HISTORY, heading, take_off
 
 
 @compiled
@@ -78,20 +78,23 @@ def descend_until(
 @compiled
 def descend(
     gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, max_sweeps: int,
-    rounds: int,
+    rounds: int, room: Array,
 ) -> tuple[Array, Array, bool]:  # fmt: skip
     """Coefficients ``[e]`` from `start`, their gradient, and whether a sweep over all found nothing worse than allowed.
 
-    After each sweep over all, those that are not zero descend on a matrix of their own, `max_sweeps` at most.
+    After each sweep over all, those that are not zero descend on a matrix of their own, `max_sweeps` at most: it lies
+    in a room ``[e^2]``.
     """
     w, slope = start.copy(), gradient.copy()
     for _ in range(rounds):
         if sweep(gram, w, slope, threshold, ridge) <= tolerance:
             return w, slope, True
         some = np.flatnonzero(w)
-        rows = gram[some]
-        new, inner = w[some], slope[some]
-        descend_until(rows.T[some], new, inner, threshold[some], ridge, tolerance, max_sweeps)
-        slope += (w[some] - new) @ rows
+        own, new, inner = room[: len(some) ** 2].reshape(len(some), len(some)), w[some], slope[some]
+        for i in range(len(some)):
+            own[i] = gram[some[i]][some]
+        descend_until(own, new, inner, threshold[some], ridge, tolerance, max_sweeps)
+        for i in range(len(some)):
+            take_off(slope, new[i] - w[some[i]], gram[some[i]])
         w[some] = new
     return w, slope, False

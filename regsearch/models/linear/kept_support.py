@@ -125,25 +125,28 @@ class Minimiser:
     def __init__(self, gram: Array, slow: bool) -> None:
         self.gram, self.slow = np.ascontiguousarray(gram), slow
         self._count, self._ridge, self._dependent = 0, 0.0, False
-        self._active, self._factor = np.empty(0, dtype=np.intp), np.empty((0, 0))
+        self._active, self._room = np.empty(len(gram), dtype=np.intp), np.empty(gram.size)  # which holds the factor
 
     def minimum(
         self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float
     ) -> tuple[Array, Array]:
         """The minimiser ``[e]`` and the gradient there, from a start where the negative gradient is known."""
-        w, slope = start, gradient
+        w, slope, penalty = start, gradient, (threshold, ridge, tolerance)
         if not self.slow:
-            w, slope, done = descend(self.gram, start, gradient, threshold, ridge, tolerance, SWEEPS, TRIES)
+            w, slope, done = descend(self.gram, start, gradient, *penalty, SWEEPS, TRIES, self._room)
             if done:
                 return w, slope
             self.slow = True
         if not self._dependent:
-            found, there, done = self._polished(w, slope, threshold, ridge, tolerance)
+            found, there, done = self._polished(w, slope, *penalty)
             if done:
                 return found, there
-        w, slope, done = descend(self.gram, w, slope, threshold, ridge, tolerance, SWEEPS, 1)
+        w, slope, done = descend(self.gram, w, slope, *penalty, SWEEPS, 1, self._room)
+        if done:
+            return w, slope
         moment = slope + self.gram @ w
-        found = minimise_on_support(self.gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0]
+        of = self.gram, moment, np.inf, 0.0, threshold, ridge, 1.0, tolerance, w
+        found = minimise_on_support(*of, room=self._room)[0]
         return found, moment - self.gram @ found
 
     def _polished(
@@ -155,7 +158,7 @@ class Minimiser:
         if not self._count and w.any():
             self._dependent = True
             return start, gradient, False
-        state = self._active, self._factor, self._count, self._ridge
+        state = self._active, self._room, self._count, self._ridge
         self._count, done, steps = polish(self.gram, w, slope, threshold, ridge, tolerance, *state)
         if not done or steps >= LONG:
             self._count = 0
@@ -163,6 +166,4 @@ class Minimiser:
 
     def _make(self, w: Array, ridge: float) -> None:
         """The factor of a support."""
-        if len(self._active) != len(w):
-            self._active, self._factor = np.empty(len(w), dtype=np.intp), np.empty((len(w), len(w)))
-        self._ridge, self._count = ridge, first_support(self.gram, ridge, w, self._active, self._factor)
+        self._ridge, self._count = ridge, first_support(self.gram, ridge, w, self._active, self._room)

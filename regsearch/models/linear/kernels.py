@@ -40,7 +40,7 @@ def duality_gap(
     ``(1 - s)^2/2 |r|^2 + P(w) - s w'u + P*(s u)``. Two choices of s are valid: the largest with P*(s u) = 0, and, where
     P has a square to make P* finite, s = 1. For the second, `convexity` times |w|^2 / 2 counts as part of the penalty
     instead of the loss, which leaves the objective as it is and u + convexity w in place of u; that makes the gap
-    quadratic in the error of w, as the suboptimality is. The smaller gap counts.
+    quadratic in the error of w, as the suboptimality is. The smaller gap counts. A power that is not known is infinite.
     """
     shrink, excess, penalty, slope, fitted, norm = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
     ridge = lambda_ * l2
@@ -55,8 +55,9 @@ def duality_gap(
         excess += max(abs(gradient[j] + convexity * w[j]) - threshold, 0.0) ** 2
         if u > threshold:
             shrink = min(shrink, threshold / u)
-    residual = max(power - fitted - slope, 0.0)
-    gap = (1.0 - shrink) ** 2 / 2 * residual + penalty - shrink * slope
+    gap = penalty - shrink * slope
+    if shrink < 1.0:
+        gap += (1.0 - shrink) ** 2 / 2 * max(power - fitted - slope, 0.0)
     square = ridge + convexity
     if square > 0.0:
         gap = min(gap, penalty - slope - convexity / 2 * norm + excess / (2 * square))

@@ -18,7 +18,6 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
-from regsearch.models.linear.support import solve
 
 STEPS = 10  # rounds of steps of one at a time between two leaps, or more of many: a leap costs as much
 BLOCK, STRIPE = 32, 128  # columns that are factored, and changed, at a time
@@ -62,6 +61,18 @@ def factorise(corner: Array) -> bool:
 
 
 @compiled
+def solve(factor: Array, right: Array) -> Array:
+    """The solution x ``[a]`` of ``factor factor' x = right``, of a factor that `factorise` makes."""
+    x = right.copy()
+    for i in range(x.shape[0]):
+        x[i] = (x[i] - factor[i, :i] @ x[:i]) / factor[i, i]
+    for i in range(x.shape[0] - 1, -1, -1):
+        x[i] /= factor[i, i]
+        x[:i] -= x[i] * factor[i, :i]
+    return x
+
+
+@compiled
 def leap(
     gram: Array, w: Array, slope: Array, some: Rows, bend: Array, push: Array, low: Array, high: Array
 ) -> bool:  # fmt: skip
@@ -84,7 +95,7 @@ def leap(
         corner[i, i] += bend[i] + JITTER * abs(corner[i, i])
     if not factorise(corner):
         return False
-    move = solve(corner, push, False)
+    move = solve(corner, push)
     length = 1.0
     for i in range(count):
         if move[i] != 0.0:

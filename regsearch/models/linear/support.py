@@ -11,9 +11,11 @@ Notation and shapes (see `regsearch.models.linear.kernels`)
 =========  ======  ==================================================================================
 symbol     shape   meaning
 =========  ======  ==================================================================================
+e          int     number of columns
 a          int     number of columns in the support, the `count` of functions
 active     [e]     its first a are the columns of the support
-factor     [e, e]  its first a rows are the Cholesky factor (lower) of the support's gram + ridge
+factor     [e^2]   begins with the Cholesky factor (lower) of the support's gram + ridge, the ``i + 1`` numbers of
+                   each row i behind those of the one before; the rest is room to make it in
 sign       [e]     the signs that coefficients have, or will get; 0 of those outside the support
 threshold  [e]     lambda l1
 ridge      float   lambda l2
@@ -30,7 +32,7 @@ from scipy.linalg.lapack import dpotrf
 
 from regsearch._types import Array
 from regsearch.models.compiling import compiled
-from regsearch.models.linear.kernels import Flags, Places, duality_gap
+from regsearch.models.linear.kernels import Flags, Places, duality_gap, take_off
 
 DEPENDENT = 1e-12  # share of a column's power that is rounding, where others explain the rest of it
 VIOLATED = 1e-12  # relative excess of a gradient over its threshold that is rounding
@@ -39,14 +41,22 @@ REFINEMENTS = 3  # solves on one support, where rounding keeps the gap above the
 
 
 @compiled
+def row_of(factor: Array, i: int) -> Array:
+    """``[i + 1]``: a row of the factor."""
+    start = i * (i + 1) // 2
+    return factor[start : start + i + 1]
+
+
+@compiled
 def append(gram: Array, ridge: float, active: Places, factor: Array, count: int, j: int) -> bool:
     """Make column j the last of the support; whether the others do not explain it.
 
     Row `count` of the factor is written to all the same.
     """
-    row = factor[count]
+    row = row_of(factor, count)
     for i in range(count):
-        row[i] = (gram[j, active[i]] - factor[i, :i] @ row[:i]) / factor[i, i]
+        other = row_of(factor, i)
+        row[i] = (gram[j, active[i]] - other[:i] @ row[:i]) / other[i]
     power = gram[j, j] + ridge
     rest = power - row[:count] @ row[:count]
     if rest <= DEPENDENT * power:
@@ -58,15 +68,16 @@ def append(gram: Array, ridge: float, active: Places, factor: Array, count: int,
 @compiled
 def remove(active: Places, factor: Array, count: int, at: int) -> None:
     """Take the column at a place out of the support; rotations make its factor triangular again."""
+    cosine, sine = np.empty(count), np.empty(count)
     for i in range(at, count - 1):
-        active[i] = active[i + 1]
-        factor[i, : i + 2] = factor[i + 1, : i + 2]
-    for i in range(at, count - 1):
-        length = np.sqrt(factor[i, i] ** 2 + factor[i, i + 1] ** 2)
-        cosine, sine = factor[i, i] / length, factor[i, i + 1] / length
-        for below in range(i, count - 1):
-            left, right = factor[below, i], factor[below, i + 1]
-            factor[below, i], factor[below, i + 1] = cosine * left + sine * right, cosine * right - sine * left
+        active[i], row = active[i + 1], row_of(factor, i + 1)
+        for j in range(at, i + 1):
+            left, right = row[j], row[j + 1]
+            if j == i:
+                length = np.sqrt(left**2 + right**2)
+                cosine[i], sine[i] = left / length, right / length
+            row[j], row[j + 1] = cosine[j] * left + sine[j] * right, cosine[j] * right - sine[j] * left
+        row_of(factor, i)[:] = row[: i + 1]
 
 
 @compiled
@@ -75,10 +86,12 @@ def solve(factor: Array, right: Array, halfway: bool) -> Array:
     x = right.copy()
     if not halfway:
         for i in range(x.shape[0]):
-            x[i] = (x[i] - factor[i, :i] @ x[:i]) / factor[i, i]
+            row = row_of(factor, i)
+            x[i] = (x[i] - row[:i] @ x[:i]) / row[i]
     for i in range(x.shape[0] - 1, -1, -1):
-        x[i] /= factor[i, i]
-        x[:i] -= x[i] * factor[i, :i]
+        row = row_of(factor, i)
+        x[i] /= row[i]
+        take_off(x[:i], x[i], row)
     return x
 
 
@@ -116,7 +129,7 @@ def enter(
     Its sign is 0 afterwards where it is itself what the others explain.
     """
     while not append(gram, ridge, active, factor, count, j):
-        move = -solve(factor, factor[count, :count], True)  # makes up for one more of column j
+        move = -solve(factor, row_of(factor, count)[:count], True)  # makes up for one more of column j
         gain = push[j]
         for i in range(count):
             gain += move[i] * push[active[i]]
@@ -183,18 +196,16 @@ def go_to_minimum(
 @compiled
 def search(
     gram: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float, tolerance: float,
-    w: Array, sign: Array, room: Array, active: Places, count: int, barred: Flags, max_steps: int,
+    w: Array, sign: Array, factor: Array, active: Places, count: int, max_steps: int,
 ) -> tuple[bool, int]:  # fmt: skip
-    """Minimise in place; see `minimise_on_support`. There is `room` ``[e + 3, e]`` to write to.
+    """Minimise in place; see `minimise_on_support`.
 
     The support is that of the start already, or of no column (`count` is 0).
     """
-    e, ridge = w.shape[0], lambda_ * l2
-    factor, gradient, push, threshold = room[:e], room[e], room[e + 1], room[e + 2]
-    for j in range(e):
-        threshold[j] = lambda_ * l1[j]
+    e, ridge, threshold = w.shape[0], lambda_ * l2, lambda_ * l1
+    gradient, push = np.empty(e), np.zeros(e)
     refresh(gram, moment, threshold, ridge, w, sign, gradient, push)
-    steps, refined = 0, 0
+    steps, refined, barred = 0, 0, np.zeros(e, dtype=np.bool_)
     for j in range(e if count == 0 else 0):
         if w[j] != 0.0:
             count = enter(gram, ridge, w, sign, push, active, factor, count, j)
@@ -218,14 +229,17 @@ def search(
 
 def minimise_on_support(
     gram: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float, tolerance: float,
-    start: Array, max_steps: int = MOST,
+    start: Array, max_steps: int = MOST, room: Array | None = None,
 ) -> tuple[Array, bool, int]:  # fmt: skip
-    """Coefficients ``[e]``, from `start`, whether their duality gap is at most the tolerance, and steps taken."""
-    e, w = len(start), start.copy()
-    room, active, barred = np.empty((e + 3, e)), np.zeros(e, dtype=np.intp), np.zeros(e, dtype=bool)
+    """Coefficients ``[e]``, from `start`, whether their duality gap is at most the tolerance, and steps taken.
+
+    The factor is made in a room ``[e^2]``, where there is one.
+    """
+    w, active = start.copy(), np.zeros(len(start), dtype=np.intp)
+    factor = np.empty(gram.size) if room is None else room
     loss = np.ascontiguousarray(gram), moment, power, convexity, l1, l2
-    count = first_support(loss[0], lambda_ * l2, w, active, room)
-    done, steps = search(*loss, lambda_, tolerance, w, np.sign(start), room, active, count, barred, max_steps)
+    count = first_support(loss[0], lambda_ * l2, w, active, factor)
+    done, steps = search(*loss, lambda_, tolerance, w, np.sign(start), factor, active, count, max_steps)
     return w, done, steps
 
 
@@ -235,10 +249,26 @@ def first_support(gram: Array, ridge: float, w: Array, active: Places, factor: A
     That is where one of them is what others explain, and others must make room for it.
     """
     some = np.flatnonzero(w)
-    own = gram[np.ix_(some, some)]
+    own = factor[: len(some) ** 2].reshape(len(some), len(some))
+    copy_lower(gram, some, own)
     own.flat[:: len(some) + 1] += ridge
-    found, failed = dpotrf(own.T, lower=0, overwrite_a=1)  # in Fortran's order: the lower factor of rows
-    if failed or np.any(np.diag(found) ** 2 <= DEPENDENT * (np.diag(gram)[some] + ridge)):
+    _, failed = dpotrf(own.T, lower=0, clean=0, overwrite_a=1)  # in Fortran's order: the lower factor of rows
+    if failed or np.any(own.diagonal() ** 2 <= DEPENDENT * (gram.diagonal()[some] + ridge)):
         return 0
-    active[: len(some)], factor[: len(some), : len(some)] = some, found.T
+    active[: len(some)] = some
+    pack_rows(own, factor)
     return len(some)
+
+
+@compiled
+def copy_lower(gram: Array, some: Places, own: Array) -> None:
+    """Write the lower triangle ``[a, a]`` of some columns' products."""
+    for i in range(some.shape[0]):
+        own[i, : i + 1] = gram[some[i]][some[: i + 1]]
+
+
+@compiled
+def pack_rows(own: Array, factor: Array) -> None:
+    """Move a lower triangle ``[a, a]``, which lies at the beginning of the factor, to where it belongs there."""
+    for i in range(own.shape[0]):
+        row_of(factor, i)[:] = own[i, : i + 1]
