@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch._types import Array, Rows
+from regsearch.models.linear.rooms import Rooms
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class ColumnsAsRead:
         """``[m, a]`` of residuals ``[m, n]``."""
 
     @abstractmethod
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
-        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+    def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
+        """``SS'`` in its room, and ``S factors'``; S ``[e, n]`` has each output's columns in play times its factors."""
 
     def sums(self, weights: Array) -> Array:
         """``[a]`` of weights ``[n]``."""
         return np.asarray(self.correlate(weights[None])[0])
 
-    def gram(self, weights: Array, columns: Array) -> Array:
+    def gram(self, weights: Array, columns: Array, rooms: Rooms) -> Array:
         """Weighted products of some columns."""
-        return self.products(np.sqrt(weights)[None], columns[None])[0]
+        return self.products(np.sqrt(weights)[None], columns[None], rooms)[0]

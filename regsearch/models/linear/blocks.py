@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
+from regsearch.models.linear.rooms import Room
 
 NUMBERS = 2**17  # of a copy: 1 MiB, small beside data that are large, and wide enough for products of matrices ...
 LEAST = 256  # ... of no fewer rows
@@ -23,11 +24,20 @@ def some_rows(rows: int, columns: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, rows, size))
 
 
-class Square:
-    """The sum of ``A'A`` over blocks A of rows, of which one triangle is formed."""
+def copy_of_rows(matrix: Any, rows: Rows, room: Room) -> Array:
+    """``[r, p]`` of rows of an array, in a room, or of a table: to be written to."""
+    if not isinstance(matrix, np.ndarray):
+        return np.asarray(matrix[rows])
+    made = room.of(matrix.shape[1], len(rows))
+    return np.take(matrix.T, rows, axis=1, out=made, mode="clip").T  # no other mode writes there itself
 
-    def __init__(self, columns: int) -> None:
-        self._lower = np.zeros((columns, columns), order="F")
+
+class Square:
+    """The sum of ``A'A`` over blocks A of rows, of which one triangle is formed; in a room, where there is one."""
+
+    def __init__(self, columns: int, room: Room | None = None) -> None:
+        self._lower = (room or Room()).of(columns, columns).T
+        self._lower[:] = 0.0
 
     def add(self, block: Array) -> None:
         """Take in a block ``[r, columns]``."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.column_kernels import Places, bends, correlate, descend_columns, predict, sweep_outputs
 from regsearch.models.linear.kernels import HISTORY, heading
 from regsearch.models.linear.newton import Iterate, Newton
-from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.working_columns import WorkingColumns
 
 LOOSE = 20.0  # violations of optimality, each times its coefficient, over what they cost together
@@ -182,8 +181,8 @@ class ColumnNewton(Newton):
 
     columns: SparseColumns
 
-    def __init__(self, columns: WorkingColumns, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
-        super().__init__(SparseColumns(columns.features, columns.shift), mask, sample, null, l1, l2)
+    def __init__(self, columns: WorkingColumns, *of: Any) -> None:
+        super().__init__(SparseColumns(columns.features, columns.shift), *of)
 
     def _renewed(self, point: Iterate, slow: bool) -> bool:
         """A Hessian of rows costs next to nothing."""

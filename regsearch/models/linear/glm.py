@@ -23,6 +23,7 @@ from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE
+from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
 
 
@@ -90,15 +91,15 @@ class BasisColumns:
     def sums(self, weights: Array) -> Array:
         return np.asarray(self.basis.correlate(weights[None])[0])
 
-    def gram(self, weights: Array, columns: Array) -> Array:
+    def gram(self, weights: Array, columns: Array, rooms: Rooms) -> Array:
         return np.asarray(self.basis.gram(weights)[np.ix_(columns, columns)])
 
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+    def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
         """Of the one output that there is."""
         ((factor,), (some,)) = factors, mask
-        return self.gram(factor**2, some), self.basis.correlate(factor[None] ** 2).T[some]
+        return self.gram(factor**2, some, rooms), self.basis.correlate(factor[None] ** 2).T[some]
 
-    def across(self, weights: Array, some: Rows) -> None:
+    def across(self, weights: Array, some: Rows, room: Room) -> None:
         return None
 
     def mapped(self, function: Callable[[Array], Array]) -> Array:

@@ -27,10 +27,11 @@ from scipy import sparse
 from scipy.linalg import eigh, eigvalsh
 
 from regsearch._types import Array, Matrix, Rows
-from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.blocks import Square, copy_of_rows, some_rows
 from regsearch.models.linear.freedom import curved_freedom, mean_curvatures
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
+from regsearch.models.linear.rooms import Room
 from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
 from regsearch.models.linear.working_columns import times
 
@@ -362,9 +363,9 @@ def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Ar
         across = np.outer(sums - weights.sum() / 2 * center, center)
         gram -= across + across.T
     else:
-        square = Square(p)
+        square, room = Square(p), Room()
         for part in some_rows(len(rows), p):
-            block = matrix[rows[part]]  # a copy, to be written to
+            block = copy_of_rows(matrix, rows[part], room)
             block -= center
             block *= np.sqrt(weights[part, None])
             square.add(block)

@@ -31,6 +31,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from regsearch._types import Array
 from regsearch.models.linear.newton import Curvature, Iterate, Newton
 from regsearch.models.linear.pinball import QuantileSample
+from regsearch.models.linear.rooms import Rooms
 from regsearch.models.linear.working_columns import ColumnsInPlay
 
 BACK = 0.995  # share of the way to an end that a step may go
@@ -104,6 +105,7 @@ class _Program:
     def __init__(
         self, columns: ColumnsInPlay, start: Iterate, sample: QuantileSample, bound: Array, ridge: float
     ) -> None:
+        self.rooms = Rooms()
         self.columns, self.ridge, self.held = columns, ridge, np.flatnonzero(bound > 0)
         self.y, self.w, self.b = sample.y[0, 0], start.w[0].copy(), float(start.b[0])
         ends = sample.weights * (sample.quantile - 1), sample.weights * sample.quantile
@@ -113,7 +115,7 @@ class _Program:
     def step(self) -> bool:
         """A step without a barrier foresees how far that may shrink, then the step; False without a digit left."""
         rows, coefs = self.rows, self.coefs
-        model = Curvature.at(rows.bend[None], None, self.columns, np.ones((1, len(self.w)), dtype=bool))
+        model = Curvature.at(rows.bend[None], None, self.columns, np.ones((1, len(self.w)), dtype=bool), self.rooms)
         corner = model.gram + np.diag(np.full(len(self.w), self.ridge))
         corner[self.held, self.held] += coefs.bend
         corner[np.diag_indices(len(self.w))] += STEADY * float(np.diag(corner).max(initial=0.0))

@@ -17,6 +17,7 @@ from regsearch._types import Array
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.glm_kernels import descend, sweep
 from regsearch.models.linear.kernels import Flags, Places
+from regsearch.models.linear.rooms import Room
 from regsearch.models.linear.support import append, first_support, minimise_on_support, solve
 
 SWEEPS = 5  # over what is not zero, after each over all ...
@@ -120,12 +121,14 @@ class Minimiser:
     ----------
     slow
         Whether sweeps over all coordinates are known to be.
+    room
+        Of the factor.
     """
 
-    def __init__(self, gram: Array, slow: bool) -> None:
+    def __init__(self, gram: Array, slow: bool, room: Room) -> None:
         self.gram, self.slow = np.ascontiguousarray(gram), slow
         self._count, self._ridge, self._dependent = 0, 0.0, False
-        self._active, self._room = np.empty(len(gram), dtype=np.intp), np.empty(gram.size)  # which holds the factor
+        self._active, self._room = np.empty(len(gram), dtype=np.intp), room.of(gram.size)  # of the factor
 
     def minimum(
         self, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float

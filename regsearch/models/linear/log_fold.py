@@ -12,8 +12,9 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
 from regsearch.models.linear.newton import Curvature
+from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.working_columns import ColumnsInPlay, Room, columns_in_play
+from regsearch.models.linear.working_columns import ColumnsInPlay, columns_in_play
 
 Correlate: TypeAlias = Callable[[list[int], list[Array], str], Array]
 INNER = 0.01  # share of what a point is above its minimum that a quadratic model may leave unsolved
@@ -100,7 +101,7 @@ class LogFold:
         """The curvature, and the negative gradient ``[e, m]``, with the intercepts fitted along."""
         columns, m = self._of(some), len(self.sample.y)
         mask = np.ones((m, len(some)), dtype=bool)
-        curvature = Curvature.of(self.sample, point, columns, mask)
+        curvature = Curvature.of(self.sample, point, columns, mask, Rooms())
         residual = self.sample.residual(point.p)[:, 0]
         slope = columns.correlate(residual).ravel() - curvature.couple @ residual.sum(axis=1)
         order = np.arange(mask.size).reshape(mask.shape).T.ravel()  # outputs of a column after another

@@ -32,6 +32,7 @@ from scipy.linalg import block_diag
 from regsearch._types import Array
 from regsearch.models.linear.kept_support import Minimiser
 from regsearch.models.linear.packed import packed, unpacked
+from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.working_columns import ColumnsInPlay
 
@@ -104,27 +105,29 @@ class Curvature:
     rows: Array | None = None
 
     @classmethod
-    def of(cls, sample: Sample, point: Decided, columns: ColumnsInPlay, mask: Array) -> Curvature:
-        """The Hessian of a loss at a point."""
+    def of(cls, sample: Sample, point: Decided, columns: ColumnsInPlay, mask: Array, rooms: Rooms) -> Curvature:
+        """The Hessian of a loss at a point, whose Gram matrix is in its room."""
         eta = point.eta[:, 0]
         between = sample.between_rows(eta)
         if between is None:
             own, shares = sample.hessian(eta, point.p[:, 0])
-            return replace(cls.at(own, shares, columns, mask), rows=own if shares is None else None)
+            return replace(cls.at(own, shares, columns, mask, rooms), rows=own if shares is None else None)
         means, some = columns.mapped(between)[mask[0]], mask[0]  # what rows share is of one output, without intercept
-        gram = columns.gram(sample.hessian(eta, point.p[:, 0])[0][0], some) - means @ means.T
+        gram = columns.gram(sample.hessian(eta, point.p[:, 0])[0][0], some, rooms)
+        gram -= means @ means.T
         return cls(gram, np.zeros((len(gram), 1)), np.zeros((1, 1)))
 
     @classmethod
-    def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array) -> Curvature:
+    def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array, rooms: Rooms) -> Curvature:
         """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
-        each = [columns.gram(one, some) for one, some in zip(own, mask, strict=True)]
+        alone = len(own) == 1
+        each = [columns.gram(one, some, rooms if alone else Rooms()) for one, some in zip(own, mask, strict=True)]
         edge = block_diag(*(columns.sums(one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
         if shares is None:
             gram = block_diag(*each) if len(each) > 1 else each[0]
         else:
-            gram, edge_of_means = columns.products(shares, mask)
+            gram, edge_of_means = columns.products(shares, mask, rooms)
             np.negative(gram, out=gram)
             for block, end in zip(each, np.cumsum([len(one) for one in each]), strict=True):
                 gram[end - len(block) : end, end - len(block) : end] += block
@@ -138,7 +141,7 @@ class Curvature:
         return cls(gram, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
 
     def kept(self, single: bool = False) -> KeptCurvature:
-        """The same in about half the room, or in a quarter: a model of single precision leads to the same point."""
+        """The same with half the numbers, single or not: a model of single precision leads to the same point."""
         return KeptCurvature(packed(self.gram, single), self.couple, self.inverse, self.rows)
 
 
@@ -151,22 +154,22 @@ class KeptCurvature:
     inverse: Array
     rows: Array | None
 
-    def whole(self) -> Curvature:
-        return Curvature(unpacked(self.triangle), self.couple, self.inverse, self.rows)
+    def whole(self, room: Room) -> Curvature:
+        return Curvature(unpacked(self.triangle, room), self.couple, self.inverse, self.rows)
 
-    def grown(self, columns: ColumnsInPlay, old: Array) -> Curvature | None:
+    def grown(self, columns: ColumnsInPlay, old: Array, room: Room) -> Curvature | None:
         """That of more columns, by the same curvatures of rows; `old` ``[a]`` tells those that it is of.
 
         `None` where that is not cheap, or outputs or rows have to do with each other.
         """
         kept, new = np.flatnonzero(old), np.flatnonzero(old == 0)
-        block = None if self.rows is None or len(self.rows) > 1 else columns.across(self.rows[0], new)
+        block = None if self.rows is None or len(self.rows) > 1 else columns.across(self.rows[0], new, room)
         if self.rows is None or block is None:
             return None
         total, edge = 1 / float(self.inverse[0, 0]), np.empty(len(old))
         edge[kept], edge[new] = total * self.couple[:, 0], columns.sums(self.rows[0])[new]
         block -= np.outer(edge[new], edge) / total
-        gram = unpacked(self.triangle, kept, len(old))
+        gram = unpacked(self.triangle, room, kept, len(old))
         gram[new], gram[:, new] = block, block.T
         return Curvature(gram, edge[:, None] / total, self.inverse, self.rows)
 
@@ -184,17 +187,23 @@ class Newton:
         ``[m, a]`` gradient of the null model.
     l1, l2
         Penalty weights ``[m, a]`` and their ridge.
+    rooms
+        Of what is large.
     """
 
-    def __init__(self, columns: ColumnsInPlay, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
+    def __init__(
+        self, columns: ColumnsInPlay, mask: Array, sample: Sample, null: Array, l1: Array, l2: float,
+        rooms: Rooms | None = None,
+    ) -> None:  # fmt: skip
         self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
+        self.rooms = rooms or Rooms()
         self._lasso = self.l1[mask]
         self._finite = np.where(np.isinf(self._lasso), 0.0, self._lasso)  # of those that are not always zero
         self._curvature: Curvature | None = None
         self._bent: Array | None = None  # the curvature of rows that it is of, where nothing else is in it
         self._minimiser: Minimiser | None = None  # of its Gram matrix
-        self._slow = False  # whether sweeps over all coordinates are
+        self.slow = False  # whether sweeps over all coordinates are known to be
         self._known: tuple[Iterate, float, float] | None = None  # a point, its lambda and its gap
 
     @property
@@ -209,6 +218,7 @@ class Newton:
     def parting(self) -> Curvature | None:
         """That of the last step, where no more are taken: what its minima were found with is let go."""
         self._minimiser = None
+        self.rooms.work.let_go()
         return self._curvature
 
     @property
@@ -271,9 +281,8 @@ class Newton:
         """Form the curvature at a point, where there is none or the last step was slow; whether it was formed."""
         if self._curvature is not None and not slow:
             return False
-        self._slow = self._minimiser is not None and self._minimiser.slow
         self._curvature = self._minimiser = None  # they are large, and make room for the next
-        self._curvature = Curvature.of(self.sample, point, self.columns, self.mask)
+        self._curvature = Curvature.of(self.sample, point, self.columns, self.mask, self.rooms)
         self._bent = self._curvature.rows
         return True
 
@@ -307,7 +316,7 @@ class Newton:
         assert self._curvature is not None
         model, w = self._curvature, point.w[self.mask]
         if self._minimiser is None:
-            self._minimiser = Minimiser(model.gram, self._slow)
+            self._minimiser = Minimiser(model.gram, self.slow, self.rooms.work)
         drift = self.residual(point).sum(axis=1)
         slope = gradient[self.mask] - model.couple @ drift
         threshold, ridge = lambda_ * self._lasso, lambda_ * self.l2
@@ -315,6 +324,7 @@ class Newton:
         self._bent = None if model.rows is None else share * model.rows
         asked = slope / share, threshold / share, ridge / share, tolerance / share
         found, slope = self._minimiser.minimum(w, *asked)
+        self.slow = self._minimiser.slow
         change, move, there = found - w, np.zeros_like(point.w), np.zeros_like(point.w)
         move[self.mask], there[self.mask] = change, share * slope
         shift = model.inverse @ drift / share - change @ model.couple

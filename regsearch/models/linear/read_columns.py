@@ -16,6 +16,7 @@ from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.as_read import ColumnsAsRead
 from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.rooms import Room, Rooms
 
 COLUMNS_AT_ONCE = 32
 LEAST_USED = 0.5  # share of the rows that a fold trains on, below which a copy is smaller, and quicker to read
@@ -50,22 +51,22 @@ class ReadColumns(ColumnsAsRead):
             multiply(*self._of, every, slopes)
         return made
 
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+    def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
         ends = np.cumsum(mask.sum(axis=1))
-        square, edge = Square(ends[-1]), np.zeros((ends[-1], len(factors)))
+        square, edge = Square(ends[-1], rooms.gram), np.zeros((ends[-1], len(factors)))
         for part in some_rows(len(self.rows), ends[-1]):
-            stack = np.empty((ends[-1], len(self.rows[part])))
+            stack = rooms.work.of(int(ends[-1]), len(self.rows[part]))
             for end, factor, some in zip(ends, factors[:, part], mask, strict=True):
                 self._copy_of(np.flatnonzero(some), part, factor, stack[end - some.sum() : end])
             square.add(stack.T)
             edge += stack @ factors[:, part].T
-            del stack  # before the next is made
         return square.whole(), edge
 
-    def across(self, weights: Array, some: Rows) -> Array:
+    def across(self, weights: Array, some: Rows, room: Room) -> Array:
         every, made = np.arange(len(self.columns)), np.zeros((len(some), len(self.columns)))
         for part in some_rows(len(self.rows), len(every)):
-            block = self._copy_of(every, part, np.ones(len(self.rows[part])))
+            alike = np.ones(len(self.rows[part]))
+            block = self._copy_of(every, part, alike, room.of(len(every), len(alike)))
             made += (block[some] * weights[part]) @ block.T
         return made
 

@@ -10,6 +10,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.linear.as_read import ColumnsAsRead
+from regsearch.models.linear.rooms import Room, Rooms
 
 AT_ONCE = 4  # columns that are held: one of five million rows takes 40 MB
 
@@ -34,10 +35,11 @@ class RowColumns(ColumnsAsRead):
             total += residual[:, part] @ block
         return total
 
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
-        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+    def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
+        """``SS'`` in its room, and ``S factors'``; S ``[e, n]`` has each output's columns in play times its factors."""
         count = int(mask.sum())
-        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
+        gram, edge = rooms.gram.of(count, count), np.zeros((count, len(factors)))
+        gram[:] = 0.0
         for part, block in self._blocks():
             pairs = zip(factors[:, part], mask, strict=True)
             stack = np.concatenate([block.T[some] * factor for factor, some in pairs])
@@ -45,7 +47,7 @@ class RowColumns(ColumnsAsRead):
             edge += stack @ factors[:, part].T
         return gram, edge
 
-    def across(self, weights: Array, some: Rows) -> None:
+    def across(self, weights: Array, some: Rows, room: Room) -> None:
         return None
 
     def mapped(self, function: Callable[[Array], Array]) -> Array:

@@ -14,8 +14,8 @@ symbol     shape   meaning
 e          int     number of columns
 a          int     number of columns in the support, the `count` of functions
 active     [e]     its first a are the columns of the support
-factor     [e^2]   begins with the Cholesky factor (lower) of the support's gram + ridge, the ``i + 1`` numbers of
-                   each row i behind those of the one before; the rest is room to make it in
+factor     [..]    begins with the Cholesky factor (lower) of the support's gram + ridge: ``a (a + 1) / 2`` numbers,
+                   of each row those up to the diagonal, behind those of the row before
 sign       [e]     the signs that coefficients have, or will get; 0 of those outside the support
 threshold  [e]     lambda l1
 ridge      float   lambda l2
@@ -28,6 +28,7 @@ move       [a]     a change of the support's coefficients
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.blas import dtrsm
 from scipy.linalg.lapack import dpotrf
 
 from regsearch._types import Array
@@ -37,6 +38,7 @@ from regsearch.models.linear.kernels import Flags, Places, duality_gap, take_off
 DEPENDENT = 1e-12  # share of a column's power that is rounding, where others explain the rest of it
 VIOLATED = 1e-12  # relative excess of a gradient over its threshold that is rounding
 MOST = 10_000  # steps
+AT_ONCE = 32  # rows of a factor that are made together
 REFINEMENTS = 3  # solves on one support, where rounding keeps the gap above the target
 
 
@@ -233,10 +235,10 @@ def minimise_on_support(
 ) -> tuple[Array, bool, int]:  # fmt: skip
     """Coefficients ``[e]``, from `start`, whether their duality gap is at most the tolerance, and steps taken.
 
-    The factor is made in a room ``[e^2]``, where there is one.
+    The factor is written to a room ``[e (e + 1) / 2]`` or larger, where there is one.
     """
     w, active = start.copy(), np.zeros(len(start), dtype=np.intp)
-    factor = np.empty(gram.size) if room is None else room
+    factor = np.empty(len(start) * (len(start) + 1) // 2) if room is None else room
     loss = np.ascontiguousarray(gram), moment, power, convexity, l1, l2
     count = first_support(loss[0], lambda_ * l2, w, active, factor)
     done, steps = search(*loss, lambda_, tolerance, w, np.sign(start), factor, active, count, max_steps)
@@ -249,26 +251,36 @@ def first_support(gram: Array, ridge: float, w: Array, active: Places, factor: A
     That is where one of them is what others explain, and others must make room for it.
     """
     some = np.flatnonzero(w)
-    own = factor[: len(some) ** 2].reshape(len(some), len(some))
-    copy_lower(gram, some, own)
-    own.flat[:: len(some) + 1] += ridge
-    _, failed = dpotrf(own.T, lower=0, clean=0, overwrite_a=1)  # in Fortran's order: the lower factor of rows
-    if failed or np.any(own.diagonal() ** 2 <= DEPENDENT * (gram.diagonal()[some] + ridge)):
-        return 0
+    for start in range(0, len(some), AT_ONCE):
+        rows = some[start : start + AT_ONCE]
+        block = gram[rows][:, some[: start + len(rows)]]
+        for first in range(0, start, AT_ONCE):
+            above, part = rows_of(factor, first, first + AT_ONCE), block[:, first : first + AT_ONCE]
+            part -= block[:, :first] @ above[:, :first].T
+            part[:] = dtrsm(1.0, above[:, first:].T, part.T, trans_a=1).T
+        own = block[:, start:]
+        own -= block[:, :start] @ block[:, :start].T
+        own[np.diag_indices(len(own))] += ridge
+        upper, failed = dpotrf(own.T)
+        if failed or np.any(upper.diagonal() ** 2 <= DEPENDENT * (gram[rows, rows] + ridge)):
+            return 0
+        own[:] = upper.T
+        write_rows(factor, start, block)
     active[: len(some)] = some
-    pack_rows(own, factor)
     return len(some)
 
 
 @compiled
-def copy_lower(gram: Array, some: Places, own: Array) -> None:
-    """Write the lower triangle ``[a, a]`` of some columns' products."""
-    for i in range(some.shape[0]):
-        own[i, : i + 1] = gram[some[i]][some[: i + 1]]
+def rows_of(factor: Array, first: int, end: int) -> Array:
+    """``[r, end]``: consecutive rows of the factor, and zeros behind them."""
+    rows = np.zeros((end - first, end))
+    for i in range(first, end):
+        rows[i - first, : i + 1] = row_of(factor, i)
+    return rows
 
 
 @compiled
-def pack_rows(own: Array, factor: Array) -> None:
-    """Move a lower triangle ``[a, a]``, which lies at the beginning of the factor, to where it belongs there."""
-    for i in range(own.shape[0]):
-        row_of(factor, i)[:] = own[i, : i + 1]
+def write_rows(factor: Array, first: int, rows: Array) -> None:
+    """Make the lower triangle of ``[r, first + r]`` consecutive rows of the factor."""
+    for i in range(rows.shape[0]):
+        row_of(factor, first + i)[:] = rows[i, : first + i + 1]

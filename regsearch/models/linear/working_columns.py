@@ -14,9 +14,8 @@ from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, LEAST_USED, ReadColumns
+from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.row_columns import RowColumns
-
-GROWTH = 1.1  # times the numbers that are asked for, which there is room for
 
 
 class ColumnsInPlay(Protocol):
@@ -39,36 +38,27 @@ class ColumnsInPlay(Protocol):
         """``[a]`` of weights ``[n]``, `shift` left out."""
         ...
 
-    def gram(self, weights: Array, columns: Array) -> Array:
+    def gram(self, weights: Array, columns: Array, rooms: Rooms) -> Array:
         """Weighted products of some columns, `shift` left out."""
         ...
 
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
-        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+    def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
+        """``SS'`` in its room, and ``S factors'``; S ``[e, n]`` has each output's columns in play times its factors.
+
+        Sparse columns have no use for rooms.
+        """
         ...
 
-    def across(self, weights: Array, some: Rows) -> Array | None:
-        """Weighted products of some columns with all, where they are at hand as they are; else `None`."""
+    def across(self, weights: Array, some: Rows, room: Room) -> Array | None:
+        """Weighted products of some columns with all, where they are at hand as they are; else `None`.
+
+        What comes and goes is in a room meanwhile.
+        """
         ...
 
     def mapped(self, function: Callable[[Array], Array]) -> Array:
         """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given a few at a time; `shift` left out."""
         ...
-
-
-class Room:
-    """Where columns are copied to that are worked on one after another: made anew only where they are more."""
-
-    def __init__(self) -> None:
-        self._numbers = np.empty(0)
-
-    def of(self, columns: int, rows: int) -> Array:
-        """``[columns, rows]``, to be written to; what was there before is gone."""
-        count = columns * rows
-        if self._numbers.size < count:
-            self._numbers = np.empty(0)
-            self._numbers = np.empty(int(GROWTH * count))
-        return self._numbers[:count].reshape(columns, rows)
 
 
 def columns_in_play(
@@ -119,24 +109,23 @@ class WorkingColumns:
     def sums(self, weights: Array) -> Array:
         return np.asarray(self.features @ weights)
 
-    def gram(self, weights: Array, columns: Array) -> Array:
-        return self.products(np.sqrt(weights)[None], columns[None])[0]
+    def gram(self, weights: Array, columns: Array, rooms: Rooms) -> Array:
+        return self.products(np.sqrt(weights)[None], columns[None], rooms)[0]
 
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+    def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
         count, n = int(mask.sum()), factors.shape[1]
         if sparse.issparse(self.features):
             pairs = zip(factors, mask, strict=True)
             stack = sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
             return _dense(stack @ stack.T), stack @ factors.T
-        square, edge = Square(count), np.zeros((count, len(factors)))
+        square, edge = Square(count, rooms.gram), np.zeros((count, len(factors)))
         for part in some_rows(n, count):
-            dense = self._stack(factors[:, part], mask, part)
+            dense = self._stack(factors[:, part], mask, part, rooms.work)
             square.add(dense.T)
             edge += dense @ factors[:, part].T
-            del dense  # before the next is made
         return square.whole(), edge
 
-    def across(self, weights: Array, some: Rows) -> Array | None:
+    def across(self, weights: Array, some: Rows, room: Room) -> Array | None:
         if sparse.issparse(self.features):
             return None
         return np.asarray((self.features[some] * weights) @ self.features.T)
@@ -146,10 +135,10 @@ class WorkingColumns:
         parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in starts)
         return np.concatenate([function(_dense(part)) for part in parts])
 
-    def _stack(self, factors: Array, mask: Array, part: slice) -> Array:
-        """``[e, rows]`` of dense columns, those of an output after another."""
+    def _stack(self, factors: Array, mask: Array, part: slice, room: Room) -> Array:
+        """``[e, rows]`` of dense columns, those of an output after another, in a room."""
         features, ends = self.features[:, part], np.cumsum(mask.sum(axis=1))
-        made = np.empty((ends[-1], features.shape[1]))
+        made = room.of(int(ends[-1]), features.shape[1])
         for end, factor, some in zip(ends, factors, mask, strict=True):
             own = features if some.all() else features[some]
             np.multiply(own, factor, out=made[end - len(own) : end])

@@ -11,9 +11,10 @@ from regsearch.models.linear.column_newton import ColumnNewton
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.newton import PAST, Iterate, KeptCurvature, Newton, leading
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.rooms import Rooms
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.threads import for_each
-from regsearch.models.linear.working_columns import Room, columns_in_play
+from regsearch.models.linear.working_columns import columns_in_play
 
 NEAR = 0.8  # share of the threshold at the last of some lambdas from which a gradient has its column worked on
 AT_ONCE = 2**16  # numbers of lambdas whose gaps are told together
@@ -100,10 +101,11 @@ class WorkingSets:
         folds, m, p = solver.shape
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
         self.l1 = np.broadcast_to(np.asarray(terms.l1, dtype=np.float64), (folds, p, m)).transpose(0, 2, 1)
-        self.null, self.room = solver.null_slope(scale), Room()
+        self.null, self.rooms = solver.null_slope(scale), Rooms()
         self.slope = list(self.null)  # [m, p] by fold
         self.working = np.zeros((folds, m, p), dtype=bool)
         self.known: list[tuple[Array, KeptCurvature | None]] = [(self.working[0], None)] * folds
+        self.slow = [False] * folds  # whether sweeps were
         self.past: list[list[tuple[float, _Standing]]] = [[] for _ in range(folds)]  # the last lambdas, and the points
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 
@@ -148,7 +150,7 @@ class WorkingSets:
             return self._solve(k, lambdas, float(target[k]), found.get(k))
 
         fits = for_each(solve, folds, self.solver.design.by_rows)
-        self.room = Room()  # it is large, and others may want it before the next columns do
+        self.rooms = Rooms()  # they are large, and others may want them before the next columns do
         return fits
 
     def _solve(self, k: int, lambdas: Array, target: float, before: _Fitted | None) -> _Fitted:
@@ -178,17 +180,18 @@ class WorkingSets:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scale(self.scale, k)
-        place = columns, design.means[k], inverse, self.room
+        place = columns, design.means[k], inverse, self.rooms.columns
         alone = len(sample.y) == 1  # of several outputs products are quicker from a copy
         some = columns_in_play(design.fold(k), design.train[k], *place, in_place=alone)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
-        made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
+        made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2, self.rooms)
+        made.slow = self.slow[k]
         (mask, kept), self.known[k] = self.known[k], (self.working[k], None)
         if kept is not None:
-            same = (mask == self.working[k]).all()
-            made.curvature = kept.whole() if same else kept.grown(some, mask[0, columns])
+            same, room = (mask == self.working[k]).all(), self.rooms.gram
+            made.curvature = kept.whole(room) if same else kept.grown(some, mask[0, columns], room)
         return made
 
     def _keep(self, k: int, newton: Newton) -> None:
@@ -196,7 +199,7 @@ class WorkingSets:
 
         Where those of all folds are much beside the data, of single precision: gaps do not come from it.
         """
-        model, kept = newton.parting(), None
+        model, kept, self.slow[k] = newton.parting(), None, newton.slow
         room = len(newton.columns.shift) * newton.sample.y.shape[-1]
         if model is not None and model.gram.size <= room:
             kept = model.kept(single=len(self.known) * model.gram.size / 2 > self.solver.design.room)

@@ -7,6 +7,7 @@ import pytest
 
 from regsearch.models.linear.blocks import LEAST, Square, some_rows
 from regsearch.models.linear.packed import packed, unpacked
+from regsearch.models.linear.rooms import Room
 
 SIZES = [0, 1, 2, 63, 64, 65, 130]  # around the edges of what is mirrored at a time
 
@@ -30,7 +31,7 @@ def test_what_is_packed_is_there_again(size: int) -> None:
     half = np.random.default_rng(0).normal(size=(size, size))
     triangle = packed(half + half.T)
     assert len(triangle) == size * (size + 1) // 2
-    np.testing.assert_array_equal(unpacked(triangle), half + half.T)
+    np.testing.assert_array_equal(unpacked(triangle, Room()), half + half.T)
     single = packed(half + half.T, single=True)
     assert single.nbytes == triangle.nbytes / 2
-    np.testing.assert_allclose(unpacked(single), half + half.T, rtol=1e-7)
+    np.testing.assert_allclose(unpacked(single, Room()), half + half.T, rtol=1e-7)

@@ -8,6 +8,7 @@ import pytest
 from regsearch._types import Array
 from regsearch.models.linear.losses import Poisson
 from regsearch.models.linear.newton import Curvature, Iterate, Newton, leading
+from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.working_columns import WorkingColumns
 
@@ -39,8 +40,9 @@ def test_curvature_that_is_grown_is_that_of_all_columns() -> None:
     point = newton_of(columns, sample).point(np.zeros((1, COLUMNS)), sample.null_intercept)
     old = np.arange(COLUMNS) % 3 > 0
     few = WorkingColumns(columns.features[old], columns.shift[old])
-    grown = Curvature.of(sample, point, few, np.ones((1, int(old.sum())), dtype=bool)).kept().grown(columns, old)
-    whole = Curvature.of(sample, point, columns, np.ones((1, COLUMNS), dtype=bool))
+    kept = Curvature.of(sample, point, few, np.ones((1, int(old.sum())), dtype=bool), Rooms()).kept()
+    grown = kept.grown(columns, old, Room())
+    whole = Curvature.of(sample, point, columns, np.ones((1, COLUMNS), dtype=bool), Rooms())
     assert grown is not None
     for name in ("gram", "couple", "inverse"):
         np.testing.assert_allclose(getattr(grown, name), getattr(whole, name), atol=1e-12)
@@ -51,12 +53,12 @@ def test_a_curvature_of_single_precision_leads_to_the_same_points() -> None:
     columns, sample = problem()
     every, lambdas = np.ones((1, COLUMNS), dtype=bool), np.geomspace(0.3, 0.01, 8)
     start = newton_of(columns, sample).point(np.zeros((1, COLUMNS)), sample.null_intercept)
-    kept = Curvature.of(sample, start, columns, every).kept(single=True)
+    kept = Curvature.of(sample, start, columns, every, Rooms()).kept(single=True)
     assert kept.triangle.nbytes == COLUMNS * (COLUMNS + 1) * 2
     for target, off in ((1e-6, 1e-6), (1e-12, 1e-12)):
         newton, point, best = newton_of(columns, sample), start, start
         for lambda_ in lambdas:
-            newton.curvature = kept.whole()
+            newton.curvature = kept.whole(Room())
             point = newton.solve(point, float(lambda_), target, 100)
             best = newton_of(columns, sample).solve(best, float(lambda_), 1e-13, 100)
             assert newton.gap(point, float(lambda_)) <= target

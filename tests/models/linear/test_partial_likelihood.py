@@ -13,8 +13,9 @@ from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm import Glm
 from regsearch.models.linear.newton import Curvature, Newton
 from regsearch.models.linear.partial_likelihood import CoxSample
+from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.solvers import Solvers
-from regsearch.models.linear.working_columns import Room, WorkingColumns
+from regsearch.models.linear.working_columns import WorkingColumns
 
 
 def survival(n: int, p: int, sample_weight: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,7 +38,7 @@ def test_curvature_is_the_change_of_the_gradient(kind: type, efron: bool) -> Non
     mask = np.array([[True, True, False, True]])
     newton = Newton(columns, mask, sample, np.zeros((1, 4)), np.zeros((1, 4)), 0.0)
     w = np.array([[0.5, -0.3, 0.0, 0.2]])
-    found = Curvature.of(sample, newton.point(w, np.zeros(1)), columns, mask)
+    found = Curvature.of(sample, newton.point(w, np.zeros(1)), columns, mask, Rooms())
 
     def gradient(move: np.ndarray) -> np.ndarray:
         eta = (x - center) @ (w[0] + move)

@@ -19,7 +19,8 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.glm import BasisColumns
 from regsearch.models.linear.glm_ridge import dual_basis, primal_basis
 from regsearch.models.linear.read_columns import ReadColumns
-from regsearch.models.linear.working_columns import ColumnsInPlay, Room, WorkingColumns, columns_in_play
+from regsearch.models.linear.rooms import Room, Rooms
+from regsearch.models.linear.working_columns import ColumnsInPlay, WorkingColumns, columns_in_play
 
 N, P = 400, 45
 RANDOM = np.random.default_rng(0)
@@ -48,8 +49,8 @@ def assert_alike(one: ColumnsInPlay, other: ColumnsInPlay, atol: float = 1e-12) 
         (one.predict(w), other.predict(w)),
         (one.correlate(residual), other.correlate(residual)),
         (one.sums(SHARE), other.sums(SHARE)),
-        (one.gram(SHARE, some), other.gram(SHARE, some)),
-        *zip(one.products(factor, some[None]), other.products(factor, some[None]), strict=True),
+        (one.gram(SHARE, some, Rooms()), other.gram(SHARE, some, Rooms())),
+        *zip(*(of.products(factor, some[None], Rooms()) for of in (one, other)), strict=True),
         (one.mapped(lambda columns: columns @ columns[:1].T), other.mapped(lambda columns: columns @ columns[:1].T)),
     ]
     if count:
@@ -65,7 +66,7 @@ def test_columns_that_are_read_are_those_that_are_copied(columns: Any) -> None:
         read, copied = both(columns, far)
         assert_alike(read, copied)
         new = np.arange(len(columns))[::3]
-        np.testing.assert_allclose(read.across(SHARE, new), copied.across(SHARE, new), atol=1e-12)
+        np.testing.assert_allclose(read.across(SHARE, new, Room()), copied.across(SHARE, new, Room()), atol=1e-12)
 
 
 def test_whole_arrays_do_the_same_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

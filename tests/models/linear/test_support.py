@@ -18,6 +18,7 @@ from regsearch.models.linear.kept_support import Minimiser
 from regsearch.models.linear.kernels import duality_gap
 from regsearch.models.linear.penalties import L1, AdaptiveLasso, ElasticNet
 from regsearch.models.linear.penalty import Penalty
+from regsearch.models.linear.rooms import Room
 from regsearch.models.linear.support import minimise_on_support
 
 
@@ -144,7 +145,7 @@ def test_what_is_kept_of_a_support_changes_no_minimum(columns: Any, l2: float, s
     y = X @ (rng.normal(size=24) * (rng.random(24) < 0.3)) + 0.1 * rng.normal(size=40)
     gram, moment, power = X.T @ X / 40, X.T @ y / 40, float(y @ y) / 40
     top = np.abs(moment).max()
-    minimiser, w = Minimiser(gram, slow), np.zeros(24)
+    minimiser, w = Minimiser(gram, slow, Room()), np.zeros(24)
     for share in (0.5, 0.3, 0.25, 0.23, 0.2, 0.02, 0.9, 0.15):
         start = rng.normal(size=24) if share == 0.2 else w
         threshold, target = np.full(24, share * top), 1e-9 * power
