@@ -205,13 +205,7 @@ class Ridge:
         return theta
 
     def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
-        """Descend from ``[m, 1, r+1]`` until each gap is at most the target.
-
-        Returns
-        -------
-        tuple
-            theta ``[m, S, r+1]``, gaps ``[S]`` and nearly the effective degrees of freedom ``[S]``.
-        """
+        """Descend from ``[m, 1, r+1]`` until each gap is at most the target; see `RidgeFits`."""
         found = np.repeat(theta, len(strength), axis=1)
         gaps, freedom = np.empty(len(strength)), np.empty(len(strength))
         still = np.arange(len(strength))
