@@ -51,7 +51,7 @@ class OptunaStudy:
         self._searched = searched_study(study)
         self._in_flight: dict[int, optuna.trial.Trial] = {}
         self._finished: dict[int, tuple[Mapping[str, Any] | None, Trial]] = {}  # by number, with what came of it again
-        known = study.user_attrs
+        known = self._attributes
         if IDENTITY not in known and COPY not in known:
             raise StudyMismatch(f"The Optuna study {study.study_name!r} was not made by regsearch; use another name.")
         self.identity: Mapping[str, Any] = known[IDENTITY if IDENTITY in known else COPY]
@@ -117,10 +117,15 @@ class OptunaStudy:
 
     # --- read --------------------------------------------------------------------------------------------------
 
+    @property
+    def _attributes(self) -> Mapping[str, Any]:
+        """What the storage has of the study beside its trials: to be read, as it is no copy in depth."""
+        return dict(self._study._storage.get_study_user_attrs(self._study._study_id))
+
     def trials(self) -> tuple[Trial, ...]:
         """Every trial, by number, as it is recorded: whether its file can be read is `damage`'s to say."""
         with self.failures("read"):
-            again = self._study.user_attrs
+            again = self._attributes
             frozen = self._study.get_trials(deepcopy=False)
         return tuple(self._read(one, again.get(f"{AGAIN}{one.number}")) for one in frozen)
 
@@ -155,7 +160,7 @@ class OptunaStudy:
     def last_run(self) -> RunRecord | None:
         """The run that goes on or was the last; `None` where none has left a record."""
         with self.failures("read"):
-            return RunRecord.from_attribute(self._study.user_attrs.get(RUN))
+            return RunRecord.from_attribute(self._attributes.get(RUN))
 
     def keep_run(self, run: RunRecord) -> None:
         """Let those who watch the study know of a run."""
@@ -184,7 +189,7 @@ class OptunaStudy:
     def enqueued(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Role and parameters of every config of the space that was enqueued, whatever has become of it."""
         with self.failures("read"):
-            frozen, again = self._study.get_trials(deepcopy=False), self._study.user_attrs
+            frozen, again = self._study.get_trials(deepcopy=False), self._attributes
         found = []
         for one in frozen:
             given_up = one.state.name == "FAIL" and ATTRIBUTE not in one.user_attrs  # when the space changed

@@ -157,15 +157,17 @@ class SearchLoop:
             if (REFERENCE, params) not in begun:
                 self.study.enqueue(REFERENCE, params)
         for given in self.first:
-            if ("start", given) not in begun and not self._was_tried(fill(self.space, given)):
+            if self._is_new(given, begun):
                 self.study.enqueue("start", given, first=True)
         for params in initial_params(self.space):
-            if (
-                ("start", params) not in begun
-                and params not in self.first
-                and not self._was_tried(fill(self.space, params))
-            ):
+            if params not in self.first and self._is_new(params, begun):
                 self.study.enqueue("start", params)
+
+    def _is_new(self, params: Mapping[str, Any], begun: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
+        """Whether a start has neither waited before nor the config of a trial that there is."""
+        if ("start", params) in begun:
+            return False
+        return not self.history.tried or not self._was_tried(fill(self.space, params))
 
     def _can_fill(self, params: Mapping[str, Any]) -> bool:
         try:
