@@ -34,6 +34,7 @@ from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.newton import QUICK
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.precision import DOUBLE
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sources import FromMoments, FromRows, Source
@@ -221,8 +222,9 @@ class Gaussian:
         """Of all columns; a fit that is kept does not ask how convex it is, for its coefficients to be exact, too."""
         if (k, scale) not in self._quadratics:
             every = np.arange(self.design.shape[1])
-            gram = np.ascontiguousarray(self.source.cross(k, every, every, scale))
-            self._quadratics[k, scale] = convex(gram, self._single(scale)) if self.tol >= QUICK else Quadratic(gram)
+            form = partial(self.source.square, k, every, scale)
+            quick = self.tol >= QUICK
+            self._quadratics[k, scale] = convex(form, self._single(scale)) if quick else Quadratic(form(DOUBLE))
         return self._quadratics[k, scale]
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:

@@ -180,4 +180,4 @@ class GroupTerms(GeneralTerms):
         return order, np.flatnonzero(np.diff(self.group[order], prepend=-1))
 
     def _soft(self, w: Array, threshold: float) -> Array:
-        return np.asarray(np.sign(w) * np.maximum(np.abs(w) - threshold * self._alone, 0.0))
+        return np.asarray(np.sign(w) * np.maximum(np.abs(w) - threshold * self._alone, 0.0)) if self.mix else w

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array
 from regsearch.models.compiling import compiled
 
 Flags = NDArray[np.bool_]
@@ -86,21 +86,6 @@ def _take_off(values: Array, step: float, row: Array) -> None:
 
 
 take_off = compiled(_take_off, plain=_taken_off)
-
-
-def _columns_taken_off(values: Array, coef: Array, columns: Array, used: Rows) -> None:
-    values -= coef @ columns[used]
-
-
-def _take_columns_off(values: Array, coef: Array, columns: Array, used: Rows) -> None:
-    """Take multiples ``[C, used]`` of some of the columns ``[p, n]`` off values ``[C, n]``, without a copy of these."""
-    for i in range(used.shape[0]):
-        for c in range(values.shape[0]):
-            if coef[c, i] != 0.0:
-                take_off(values[c], coef[c, i], columns[used[i]])
-
-
-take_columns_off = compiled(_take_columns_off, plain=_columns_taken_off)
 
 
 @compiled

@@ -26,7 +26,8 @@ class Precision(NamedTuple):
     potrs: Callable[..., tuple[Reals, int]]
     trtri: Callable[..., tuple[Reals, int]]
     trmm: Callable[..., Reals]
+    syrk: Callable[..., Reals]
 
 
-SINGLE = Precision(np.float32, 1e-2, lapack.spotrf, lapack.spotrs, lapack.strtri, blas.strmm)
-DOUBLE = Precision(np.float64, 0.0, lapack.dpotrf, lapack.dpotrs, lapack.dtrtri, blas.dtrmm)
+SINGLE = Precision(np.float32, 1e-2, lapack.spotrf, lapack.spotrs, lapack.strtri, blas.strmm, blas.ssyrk)
+DOUBLE = Precision(np.float64, 0.0, lapack.dpotrf, lapack.dpotrs, lapack.dtrtri, blas.dtrmm, blas.dsyrk)

@@ -211,8 +211,8 @@ class FoldPath(Generic[PointT]):
         bends = self.terms.bends(point.w, np.flatnonzero(used))
         if bends is None:
             return self._faces(point)
-        some = np.flatnonzero(used.any(axis=1))
-        some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
+        kept = np.count_nonzero(used[self.working]) == np.count_nonzero(used)  # the loss still has their curvature
+        some = self.working if kept else np.flatnonzero(used.any(axis=1))
         own, products = used[some].ravel(), self.loss.quadratic(point, some).products
         return spent(products, bends, lambda_, np.flatnonzero(own))
 

@@ -23,13 +23,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Matrix, Rows
-from regsearch.models.linear.blocks import Square, some_rows
+from regsearch._types import Array, Matrix, Reals, Rows
+from regsearch.models.linear.blocks import NUMBERS, mirrored, some_rows
 from regsearch.models.linear.design import Design
-from regsearch.models.linear.kernels import take_columns_off
+from regsearch.models.linear.fold_rows import FoldRows
 from regsearch.models.linear.moments import block_moments, fold_moments
+from regsearch.models.linear.precision import DOUBLE, Precision
 from regsearch.models.linear.spectrum import Spectrum, dual, primal, row_kernel
 from regsearch.models.linear.working_columns import times
+
+AT_ONCE = 64  # columns that are copied, to be multiplied ...
+LEAST = 8  # ... or as few of long ones
 
 
 @dataclass(frozen=True)
@@ -75,36 +79,6 @@ class Blends:
         return np.asarray(np.diagonal(self.shares[:, :, 1:], axis1=1, axis2=2) == 1.0)
 
 
-@dataclass(frozen=True)
-class FoldRows:
-    """The training rows of one fold, each times the root of its weight; `null` has the null model's residuals."""
-
-    design: Design
-    k: int
-    null: Array
-
-    @property
-    def aim(self) -> Array:
-        """The target ``[rows]``, about its mean."""
-        return np.asarray(self.null[self._train] * self._roots)
-
-    def columns(self, some: Rows, scale: str) -> Array:
-        """Columns ``[e, rows]``, about their means and scaled."""
-        columns = self.design.fold(self.k).T[some[:, None], self._train]
-        columns -= self.design.means[self.k, some, None]
-        columns *= self.design.inverse_scale(scale, self.k)[some, None]
-        columns *= self._roots
-        return np.asarray(columns)
-
-    @property
-    def _train(self) -> Rows:
-        return self.design.train[self.k]
-
-    @property
-    def _roots(self) -> Array:
-        return np.asarray(np.sqrt(self.design.fold_weights[self.k, self._train]))
-
-
 class Source(Protocol):
     """The inner products of a squared-error problem, fold by fold."""
 
@@ -123,6 +97,10 @@ class Source(Protocol):
 
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
         """``[left, right]``: the block of X'WX of one fold for two sets of columns."""
+        ...
+
+    def square(self, k: int, some: Rows, scale: str, precision: Precision) -> Reals:
+        """``[some, some]``: that of a set with itself, in a precision."""
         ...
 
     def rows(self, k: int) -> FoldRows | None:
@@ -217,6 +195,9 @@ class FromMoments:
         gram: Array = self.gram(scale)[k]
         return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
 
+    def square(self, k: int, some: Rows, scale: str, precision: Precision) -> Reals:
+        return self.cross(k, some, some, scale).astype(precision.kind, copy=False)
+
     def rows(self, k: int) -> None:
         return None
 
@@ -277,8 +258,8 @@ class FromRows:
         matrix, inverse = self._design.fold(k), self._design.inverse_scale(scale, k)
         weights, centers = self._design.fold_weights[k], self.centers[k]
         if isinstance(matrix, np.ndarray) and left is right:
-            product = self._square(k, matrix, left)
-        elif isinstance(matrix, np.ndarray):
+            return np.asarray(self.square(k, left, scale, DOUBLE), dtype=np.float64)
+        if isinstance(matrix, np.ndarray):
             weighted = (matrix[:, right] - centers[right]) * weights[:, None]
             product = matrix[:, left].T @ weighted
             product -= np.outer(centers[left], weighted.sum(axis=0))  # zero but for rounding, which these magnify
@@ -289,19 +270,21 @@ class FromRows:
         product *= inverse[right]
         return np.asarray(product)
 
-    def _square(self, k: int, matrix: Array, some: Rows) -> Array:
-        """Products of all pairs of some columns, a few training rows at a time."""
-        train, centers, square = self._design.train[k], self.centers[k, some], Square(len(some))
-        for block in some_rows(len(train), len(some)):
-            rows = train[block]
-            part = matrix.T[some[:, None], rows]
-            part -= centers[:, None]
-            part *= np.sqrt(self._design.fold_weights[k, rows])
-            square.add(part.T)
-        return square.whole()
+    def square(self, k: int, some: Rows, scale: str, precision: Precision) -> Reals:
+        """Of dense columns a few training rows at a time."""
+        if self._design.sparse:
+            return self.cross(k, some, some, scale).astype(precision.kind, copy=False)
+        lower, of = np.zeros((len(some), len(some)), precision.kind, order="F"), self._of_rows(k)
+        for block in some_rows(len(self._design.train[k]), len(some)):
+            columns = of.columns(some, scale, block).astype(precision.kind, copy=False)
+            lower = precision.syrk(1.0, columns.T, 1.0, lower, trans=1, lower=1, overwrite_c=1)
+        return mirrored(lower.T)
 
     def rows(self, k: int) -> FoldRows | None:
-        return None if self._design.sparse else FoldRows(self._design, k, self._null[k])
+        return None if self._design.sparse else self._of_rows(k)
+
+    def _of_rows(self, k: int) -> FoldRows:
+        return FoldRows(self._design, k, self._null[k])
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
@@ -391,7 +374,9 @@ def _less_fitted(matrix: Matrix, coef: Array, used: Rows, values: Array) -> Arra
     """Values ``[C, n]`` less what coefficients ``[C, u]`` of the columns in use make of the rows."""
     few = len(used) < matrix.shape[1] / 2
     if few and isinstance(matrix, np.ndarray):
-        take_columns_off(values, coef, matrix.T, used)
+        size = min(AT_ONCE, max(LEAST, NUMBERS // len(matrix)))
+        for part in (slice(start, start + size) for start in range(0, len(used), size)):
+            values -= coef[:, part] @ matrix.T[used[part]]
         return values
     if few:
         return np.asarray(values - (matrix[:, used] @ coef.T).T)

@@ -14,7 +14,7 @@ gram       [a, a]    curvature of the loss along them
 held       [a]       what lambda times the penalty adds to its diagonal
 root       [a]       square roots of the diagonal of both
 unit       [a, a]    the sum in units in which its diagonal is one
-lower      [a, a]    the lower Cholesky factor of unit
+lower      [a, a]    the inverse of the lower Cholesky factor of unit
 =========  ========  ===============================================================================
 
 ``(gram + held)^-1 gram`` is the unit matrix less what the penalty takes, ``(gram + held)^-1 held``, whose trace is read
@@ -38,7 +38,8 @@ from regsearch.models.linear.turned import Turns, turned_diagonal, write_turned
 FLAT = 1e-6  # the ridge that stands for none
 SMALL = 64  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
-FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which those between are told by four
+FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which four tell those between ...
+SURE = 1e-4  # ... and that of those further on, up to which three tell them, once in a row
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,15 @@ class TurnedGram:
 
     def taken(self, held: Array, precision: Precision) -> float | None:
         """What `held` takes of the degrees of freedom; `None` where that is not to be told in a precision."""
-        square, free = self.size + held, int(np.count_nonzero(held == 0))
+        square, free = self.size + held, min(int(np.count_nonzero(held == 0)), len(held) - 1)
         last = np.argsort(held != 0, kind="stable")
         lower = self._scaled(square, last, precision.kind)
         np.fill_diagonal(lower, 1.0)
-        factor, indefinite = precision.potrf(lower.T, lower=0, overwrite_a=1, clean=0)
-        if indefinite or (np.diag(factor) ** 2).min() < precision.apart:
+        inverse = lower[free:, free:]
+        if (free and _explained(lower, free, precision) is None) or not invert_factor(inverse, precision):
             return None
-        inverse = factor.T[free:, free:]
-        invert(inverse, precision)
+        if precision.apart * np.diag(lower).max() ** 2 > 1:
+            return None
         return float((held / square)[last[free:]] @ np.einsum("ij,ij->j", inverse, inverse))
 
     def left(self, held: Array) -> float:
@@ -147,17 +148,32 @@ class TurnedGram:
         return made
 
 
-def invert(lower: Reals, precision: Precision) -> None:
-    """Invert a triangle in place, by those of its halves: products of matrices are what is fast."""
+def invert_factor(lower: Reals, precision: Precision) -> bool:
+    """Make a matrix, of which the lower triangle is there, the inverse of its Cholesky factor; whether it has one.
+
+    By halves, whose inverses make products of matrices of all that is left: these are what is fast.
+    """
     count = len(lower)
     if count <= SMALL:
-        lower[:] = precision.trtri(lower.T, lower=0)[0].T
-        return
+        factor, indefinite = precision.potrf(lower.T, lower=0, clean=0) if count else (lower, 0)
+        lower[:] = precision.trtri(factor, lower=0)[0].T if count else lower
+        return not indefinite
     half = count // 2
-    invert(lower[:half, :half], precision)
-    invert(lower[half:, half:], precision)
-    turned = precision.trmm(-1.0, lower[:half, :half].T, lower[half:, :half].T)
-    lower[half:, :half] = precision.trmm(1.0, lower[half:, half:].T, turned, side=1, overwrite_b=1).T
+    between = _explained(lower, half, precision)
+    if between is None or not invert_factor(lower[half:, half:], precision):
+        return False
+    between = precision.trmm(-1.0, lower[:half, :half].T, between, overwrite_b=1)
+    lower[half:, :half] = precision.trmm(1.0, lower[half:, half:].T, between, side=1, overwrite_b=1).T
+    return True
+
+
+def _explained(lower: Reals, first: int, precision: Precision) -> Reals | None:
+    """Invert the factor of the first columns, and take what these explain off the others: the factor between them."""
+    if not invert_factor(lower[:first, :first], precision):
+        return None
+    between = precision.trmm(1.0, lower[:first, :first].T, lower[first:, :first].T, trans_a=1)
+    lower[first:, first:] = precision.syrk(-1.0, between, 1.0, lower[first:, first:].T, trans=1).T
+    return between
 
 
 @dataclass
@@ -173,10 +189,17 @@ class FreedomAlong:
         Which coefficients the last point has.
     known
         Log lambda and the logit of the share spent, of three points that have the same.
+    missed
+        By how much three points missed the last two that were asked for, relative to these: of three that are as far
+        from it as one unit each, to whose product that is proportional.
+    told
+        Whether the next few after that were told without asking.
     """
 
     used: Array = field(default_factory=lambda: np.empty(0))
     known: list[tuple[float, float]] = field(default_factory=list)
+    missed: tuple[float, float] = (np.inf, np.inf)
+    told: bool = False
 
     def of(self, used: Sequence[Array], lambdas: Array, exact: Callable[[int], float]) -> list[float]:
         """Those of the next points, of which `exact` tells one by its number."""
@@ -186,14 +209,19 @@ class FreedomAlong:
         count, steps, at = float(used[-1].sum()), len(used), np.log(lambdas)
         since = next((i for i in range(steps, 0, -1) if not np.array_equal(used[i - 1], used[-1])), 0)
         lasting = since == 0 and np.array_equal(used[-1], self.used) and len(self.known) == 3
-        self.used = used[-1]
+        self.used, lasting = used[-1], lasting and steps > 2 and count >= MANY
+        if lasting and not self.told and max(self.missed) * _apart(self.known, at[-1]) <= SURE:
+            self.told = True
+            return [*(count * _share(_told(self.known, at)))]
         last = exact(steps - 1)
-        if lasting and steps > 2 and count >= MANY:
-            told = count * _share(_told(self.known, at[-1:]))[0]
-            if 0 < last < count and abs(told - last) <= FORETOLD * last:
+        if lasting:
+            off = abs(float(count * _share(_told(self.known, at[-1:]))[0]) - last)
+            if 0 < last < count and off <= FORETOLD * last:
                 known = [*self.known, (float(at[-1]), _logit(last / count))]
-                self.known = known[1:]
+                self.missed = self.missed[1], off / last / _apart(self.known, at[-1])
+                self.known, self.told = known[1:], False
                 return [*(count * _share(_told(known, at[:-1]))), last]
+        self.missed, self.told = (np.inf, np.inf), False
         found = [*(exact(i) for i in range(steps - 1)), last]
         some = sorted({since, (since + steps - 1) // 2, steps - 1})
         shares = [found[i] / count if count else 1.0 for i in some]
@@ -208,6 +236,11 @@ def _logit(share: float) -> float:
 
 def _share(logit: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def _apart(known: list[tuple[float, float]], at: float) -> float:
+    """The product of the distances from some points."""
+    return float(np.prod([abs(at - place) for place, _ in known]))
 
 
 def _told(known: list[tuple[float, float]], at: Array) -> Array:

@@ -106,19 +106,20 @@ def _times(gram: Reals, w: Array) -> Reals:
     return np.asarray(gram @ w.astype(gram.dtype, copy=False))
 
 
-def convex(gram: Array, single: bool = False) -> Quadratic:
+def convex(form: Callable[[Precision], Reals], single: bool = False) -> Quadratic:
     """A quadratic that knows how convex it is: a guess that a factorisation confirms.
 
-    It is of single precision where `single` allows that, and no coefficients are large beside what they explain.
+    It is formed in single precision where `single` allows that, and no coefficients are large beside what they explain.
     """
     for precision, enough in ((SINGLE, CONVEX), (DOUBLE, DEPENDENT))[not single :]:
-        convexity = _convexity(gram, precision)
+        products = form(precision)
+        convexity = _convexity(products, precision)
         if convexity > enough:
-            return Quadratic(gram.astype(precision.kind, copy=False), convexity)
-    return Quadratic(gram)
+            return Quadratic(products, convexity)
+    return Quadratic(products)
 
 
-def _convexity(gram: Array, precision: Precision) -> float:
+def _convexity(gram: Reals, precision: Precision) -> float:
     """A bound of the smallest eigenvalue of columns of unit size, less what is rounding; 0 where none is found."""
     unit = _unit(gram, precision.kind)[0]
     factor = _factored(unit, 0.0, precision)

@@ -7,7 +7,7 @@ import pytest
 
 from regsearch._types import Array
 from regsearch.models.linear.precision import DOUBLE
-from regsearch.models.linear.spent import FLAT, MANY, SMALL, Bends, FreedomAlong, invert, spent
+from regsearch.models.linear.spent import FLAT, MANY, SMALL, Bends, FreedomAlong, invert_factor, spent
 from regsearch.models.linear.turned import _diagonal_of_all, _write_all, turned_diagonal, write_turned
 
 SIZE = 2 * SMALL + 7
@@ -108,19 +108,24 @@ def test_columns_without_a_penalty_may_repeat() -> None:
 
 
 @pytest.mark.parametrize("size", [1, SMALL, SMALL + 1, 3 * SMALL + 5])
-def test_inverse_of_a_triangle(size: int) -> None:
-    """It undoes the triangle, and is one."""
-    factor = np.linalg.cholesky(gram_of(0.5, size))
-    inverse = factor.copy()
-    invert(inverse, DOUBLE)
-    np.testing.assert_allclose(inverse @ factor, np.eye(size), atol=1e-9)
+def test_inverse_of_a_factor(size: int) -> None:
+    """It makes the matrix the unit matrix, and is a triangle; a matrix that has none is told."""
+    gram = gram_of(0.5, size)
+    inverse = np.tril(gram)
+    assert invert_factor(inverse, DOUBLE)
+    np.testing.assert_allclose(inverse @ gram @ inverse.T, np.eye(size), atol=1e-9)
     assert not np.triu(inverse, 1).any()
+    gram[-1, -1] = -1.0
+    assert not invert_factor(np.tril(gram), DOUBLE)
 
 
 def test_points_between_are_told_by_those_around() -> None:
-    """Where the same coefficients are in use; else each is asked for, as is one that was not foretold."""
-    values, lambdas = np.geomspace(0.01, 10.0, 2 * MANY), np.geomspace(1.0, 0.01, 40)
-    used, asked = np.ones((len(values), 1), dtype=bool), list[float]()
+    """Where the same coefficients are in use; else each is asked for, as is one that was not foretold.
+
+    Of a few that follow those which were foretold to more digits none is, but then one of the next few.
+    """
+    values, lambdas = np.geomspace(0.01, 10.0, 2 * MANY), np.geomspace(1.0, 0.3, 60)
+    used, asked, counts = np.ones((len(values), 1), dtype=bool), list[float](), list[int]()
 
     def freedom(at: Array, bump: float = 1.0) -> list[float]:
         def exact(i: int) -> float:
@@ -128,13 +133,18 @@ def test_points_between_are_told_by_those_around() -> None:
             return bump * float((values / (values + at[i])).sum())
 
         asked.clear()
-        return along.of([used] * len(at), at, exact)
+        found = along.of([used] * len(at), at, exact)
+        counts.append(len(asked))
+        return found
 
     along = FreedomAlong()
-    found = np.concatenate([freedom(at) for at in np.split(lambdas, 8)])
-    assert len(asked) == 1
+    found = np.concatenate([freedom(at) for at in np.split(lambdas, 12)])
+    assert counts[0] == 5
+    assert set(counts[1:]) == {0, 1}
+    assert all(counts[i] or counts[i + 1] for i in range(11))
+    along.told = True
     np.testing.assert_allclose(found, [(values / (values + at)).sum() for at in lambdas], rtol=1e-4)
-    freedom(0.2 * lambdas[-5:], bump=0.9)
+    freedom(0.8 * lambdas[-5:], bump=0.9)
     assert len(asked) == 5
     assert freedom(np.array([0.1, 0.0]))[-1] == len(values)  # whatever the logarithm of nothing is
     used = used.copy()

@@ -30,7 +30,7 @@ def test_convexity_is_a_bound_of_the_smallest_eigenvalue(least: float, single: b
     """And not far below it, whatever the units; only far from dependent columns are kept in single precision."""
     x = columns(least)
     gram = x.T @ x / ROWS
-    found, used = convex(gram, single), np.diag(gram) > 0
+    found, used = convex(lambda precision: gram.astype(precision.kind), single), np.diag(gram) > 0
     size = np.sqrt(np.diag(gram)[used])
     smallest = np.linalg.eigvalsh(gram[np.ix_(used, used)] / np.outer(size, size))[0]
     assert 0.5 * smallest < found.convexity <= smallest
@@ -48,8 +48,8 @@ def test_convexity_is_a_bound_of_the_smallest_eigenvalue(least: float, single: b
 
 def test_columns_that_repeat_are_not_convex() -> None:
     """A column and its copy leave nothing between them."""
-    assert convex(np.ones((2, 2)), single=True).convexity == 0
-    assert convex(np.empty((0, 0))).convexity == 0
+    assert convex(lambda precision: np.ones((2, 2), precision.kind), single=True).convexity == 0
+    assert convex(lambda precision: np.empty((0, 0), precision.kind)).convexity == 0
 
 
 @pytest.mark.parametrize("penalty", [GroupLasso({"first": ["x0", "x1", "x2"], "last": ["x3", "x4"]}), SLOPE(0.1)])
