@@ -42,10 +42,11 @@ class PathDecisions:
 
 def compact(decisions: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Decisions in single precision; as they are where that would round their differences, far from 0."""
-    single = decisions.astype(np.float32)
-    known = decisions[np.isfinite(decisions)]
-    rounding = float(np.abs(known - single[np.isfinite(decisions)]).max(initial=0.0))
-    return single if rounding <= ROUNDED * float(known.std() if len(known) else 0.0) else decisions
+    finite = np.isfinite(decisions)
+    known = decisions if finite.all() else decisions[finite]
+    rounding = float(np.abs(known - known.astype(np.float32)).max(initial=0.0))
+    rounded = rounding <= ROUNDED * float(known.std() if known.size else 0.0)
+    return decisions.astype(np.float32) if rounded else decisions
 
 
 def steps_kept(rows: int, outputs: int) -> int:
@@ -99,9 +100,11 @@ def out_of_fold_mean(parts: Iterable[tuple[Rows, Array]], shape: tuple[int, int]
     Array
         ``[n, m]``; NaN in rows that no fold validates.
     """
-    total, times = np.zeros(shape), np.zeros((shape[0], 1))
+    total, times = np.zeros(shape, order="F"), np.zeros((shape[0], 1))
     for rows, decisions in parts:
-        total[rows] += decisions
+        for of_all, made in zip(total.T, decisions.T, strict=True):  # quicker than whole rows, which are short
+            of_all[rows] += made
         times[rows] += 1
     with np.errstate(invalid="ignore"):
-        return np.asarray(total / times)
+        total /= times
+    return total

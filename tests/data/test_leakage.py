@@ -23,7 +23,7 @@ from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
-from regsearch.models.linear.decisions import decision
+from regsearch.models.linear.decisions import decisions
 from regsearch.models.linear.scales import SCALES
 
 N = 72
@@ -169,8 +169,8 @@ def test_held_out_rows_have_no_influence(task: str, penalty: Penalty, scale: str
         lambdas = np.array([0.05 if penalty.path else 0.0])
         (piece,) = made.solver.path(terms, scale, lambdas)
         curves = made.evaluate(Candidate(0, config)).trajectory.deciding
-        inside = decision(made.design.fold(1)[setup(p).folds.train[1]], piece.coef[1], piece.intercept[1])
-        fits.append((inside[:, 0], curves.train[1], curves.train[0]))
+        inside = decisions(made.design.fold(1)[setup(p).folds.train[1]], piece.coef[1, 0].T).T + piece.intercept[1, 0]
+        fits.append((inside, curves.train[1], curves.train[0]))
     np.testing.assert_allclose(fits[0][0], fits[1][0], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(fits[0][1], fits[1][1], rtol=1e-5)
     assert not np.allclose(fits[0][2], fits[1][2])

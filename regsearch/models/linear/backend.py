@@ -19,7 +19,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
 from regsearch.models.compiling import telling_of_compilation
 from regsearch.models.deadline import Stop
-from regsearch.models.linear.decisions import decision
+from regsearch.models.linear.decisions import of_rows
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit
 from regsearch.models.linear.general import GeneralTerms
@@ -35,8 +35,6 @@ from regsearch.models.path import Curves, Trajectory
 SLACK = 1.5  # times the tolerance that rounding may add to a gap
 GROWTH = 1e3  # of a decision that has no limit ...
 SAME = 1e-9  # ... and the difference of two scores that counts as none
-STEPS_AT_ONCE = 10  # steps scored together ...
-DECISIONS = 2**22  # ... or fewer of many rows: bounds the size of the decision array
 
 
 class LinearBackend:
@@ -284,10 +282,10 @@ class LinearBackend:
             curves = [self._from_losses(metric, piece.losses) for metric in metrics]
         else:
             held = [] if held is None else held
-            scores = [self._fold_scores(metrics, piece, k, solver, held) for k in range(self.design.folds)]
+            scores = self._fold_scores(metrics, piece, solver, held)
             curves = [
                 Curves(train, self._pooled(metric, held) if metric.pooled else val, self.setup.averaging)
-                for metric, (train, val) in zip(metrics, np.stack(scores, axis=2), strict=True)
+                for metric, (train, val) in zip(metrics, scores, strict=True)
             ]
         decides = metrics[0] is self.setup.metrics[0]
         return [curves[0].defined(), *curves[1:]] if decides else curves
@@ -303,33 +301,24 @@ class LinearBackend:
         train, val = (_over_targets(metric.from_mse(mse, variance)) for mse, variance in pairs)
         return Curves(train, val, self.setup.averaging)
 
-    def _fold_scores(
-        self, metrics: tuple[Metric, ...], piece: Piece, k: int, solver: Solver, held: list[Array]
-    ) -> Array:
-        """``[metrics, 2, steps]`` scores on both parts of a fold; its decisions ``[n_val, steps, m]`` go to `held`.
+    def _fold_scores(self, metrics: tuple[Metric, ...], piece: Piece, solver: Solver, held: list[Array]) -> Array:
+        """``[metrics, 2, K, S]`` scores on both parts of each fold; its decisions ``[n_val, S, m]`` go to `held`."""
+        folds = self.setup.folds
+        scores = [list[Array]() for _ in folds.train]
+        outside = [list[Array]() for _ in folds.train]
+        for k, along in self.predictions.of_every_row(piece, solver):
+            inside = self._measured(metrics, folds.train[k], of_rows(along, folds.train[k]))
+            outside[k].append(of_rows(along, folds.val[k]))
+            del along  # before the next are made
+            scores[k].append(np.stack([inside, self._measured(metrics, folds.val[k], outside[k][-1], True)], axis=1))
+        held.extend(np.concatenate(one, axis=1) for one in outside)
+        return np.stack([np.concatenate(one, axis=2) for one in scores], axis=2)
 
-        Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one.
-        """
-        matrix, parts = self.design.fold(k), (self.setup.folds.train[k], self.setup.folds.val[k])
-        coef = piece.held.fold(k)
-        intercept = self.predictions.design_intercept(coef, piece.intercept[k])
-        scores, outside = [], []
-        at_once = max(1, min(STEPS_AT_ONCE, DECISIONS // self.design.shape[0]))
-        for start in range(0, len(coef), at_once):
-            part = slice(start, start + at_once)
-            along = self.predictions.said(k, solver, decision(matrix, coef[part], intercept[part]))
-            scores.append([self._measure(metric, parts, along) for metric in metrics])
-            outside.append(along[parts[1]])
-        held.append(np.concatenate(outside, axis=1))
-        return np.concatenate(scores, axis=2)
-
-    def _measure(self, metric: Metric, parts: tuple[Rows, Rows], along: Array) -> Array:
-        """``[2, steps]``: scores on both parts; NaN where a scorer fails, and outside training where it is pooled."""
-        train, val = parts
-        inside = metric.along(self.setup.problem, train, along[train], self.failures)
-        if metric.pooled:
-            return np.stack([inside, np.full_like(inside, np.nan)])
-        return np.stack([inside, metric.along(self.setup.problem, val, along[val], self.failures)])
+    def _measured(self, metrics: tuple[Metric, ...], rows: Rows, along: Array, held: bool = False) -> Array:
+        """``[metrics, steps]`` on some rows; NaN where a scorer fails, or scores all folds' held out rows together."""
+        nothing = np.full(along.shape[1], np.nan)
+        of = self.setup.problem, rows, along, self.failures
+        return np.stack([nothing if held and metric.pooled else metric.along(*of) for metric in metrics])
 
     @cached_property
     def _variance(self) -> tuple[Array, Array]:

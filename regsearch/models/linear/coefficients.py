@@ -69,6 +69,16 @@ class Coefficients:
         """``[K, S, p, m]``."""
         return np.stack([self.fold(k) for k in range(len(self.values))])
 
+    def together(self, folds: range) -> tuple[Rows, Array]:
+        """Columns ``[u]`` that some folds use, ascending, and their coefficients ``[F, S, u, m]``."""
+        masks = [self.values[k].any(axis=(0, 2)) for k in folds]
+        used = [(self.columns[k][mask], self.values[k][:, mask]) for k, mask in zip(folds, masks, strict=True)]
+        every = np.unique(np.concatenate([columns for columns, _ in used]))
+        made = np.zeros((len(folds), len(self.values[0]), len(every), self.values[0].shape[2]))
+        for one, (columns, values) in zip(made, used, strict=True):
+            one[:, np.searchsorted(every, columns)] = values
+        return every, made
+
     def part(self, steps: slice) -> Coefficients:
         """Those of some points."""
         return Coefficients(self.columns, [values[steps] for values in self.values], self.p)

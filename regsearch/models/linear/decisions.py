@@ -2,37 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import NUMBERS
 
 LEAST = 32  # columns that are copied at a time
-
-
-def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
-    """``[n, S, m]`` of a matrix ``[n, p]``, coefficients ``[S, p, m]`` and intercepts ``[S, m]``."""
-    steps, p, m = coef.shape
-    flat = coef.transpose(0, 2, 1).reshape(steps * m, p)
-    return np.asarray(decisions(matrix, flat).T.reshape(-1, steps, m) + intercept)
+UNROLLED = 4  # columns, and decisions, that are at hand together
 
 
 def decisions(matrix: Matrix, coef: Array) -> Array:
     """``[C, n]`` of a matrix ``[n, p]`` and coefficients ``[C, p]``, reading few columns where few are in use."""
     used = np.flatnonzero(coef.any(axis=0))
-    few = len(used) < coef.shape[1] / 2
-    if isinstance(matrix, np.ndarray):  # few coefficients: quicker turned round
-        return _of_some(matrix, coef, used) if few else np.asarray(coef @ matrix.T)
+    return decisions_of_columns(matrix, used, coef[:, used])
+
+
+def decisions_of_columns(matrix: Matrix, columns: Rows, coef: Array) -> Array:
+    """``[C, n]`` of a matrix ``[n, p]`` and coefficients ``[C, a]`` of some columns, ascending."""
+    p = matrix.shape[1]
+    few, dense = len(columns) < p / 2, isinstance(matrix, np.ndarray)
+    if few and dense:
+        return _of_some(matrix, columns, coef)
     if few and not isinstance(matrix, RowTable):
-        matrix, coef = matrix[:, used], coef[:, used]
-    return np.asarray((matrix @ coef.T).T)
+        return np.asarray((matrix[:, columns] @ coef.T).T)
+    if len(columns) < p:
+        some, coef = coef, np.zeros((len(coef), p))
+        coef[:, columns] = some
+    return np.asarray(coef @ matrix.T if dense else (matrix @ coef.T).T)  # few coefficients: quicker turned round
 
 
-def _of_some(matrix: Array, coef: Array, used: Rows) -> Array:
+def _of_some(matrix: Array, columns: Rows, coef: Array) -> Array:
     """The same, of copies of a few columns at a time."""
     made, size = np.zeros((len(coef), len(matrix))), max(LEAST, NUMBERS // max(len(matrix), 1))
-    for start in range(0, len(used), size):
-        some = used[start : start + size]
-        made += coef[:, some] @ matrix.T[some]
+    for start in range(0, len(columns), size):
+        part = slice(start, start + size)
+        made += coef[:, part] @ matrix.T[columns[part]]
     return made
+
+
+def of_rows(values: Array, rows: Rows) -> Array:
+    """Values ``[n, ...]`` of some rows, taken along the axis by which they lie."""
+    turned = values.T
+    return np.take(turned, rows, axis=-1).T if turned.flags.c_contiguous else values[rows]
+
+
+def decisions_of_parts(matrix: Matrix, coef: Array, parts: Sequence[Rows]) -> list[Array]:
+    """``[C, r]`` of some rows of a matrix ``[n, p]``, a part for each of the coefficients ``[F, C, p]``."""
+    folds, count, p = coef.shape
+    if not isinstance(matrix, np.ndarray):
+        every = decisions(matrix, coef.reshape(-1, p)).reshape(folds, count, -1)
+        return [one[:, rows] for one, rows in zip(every, parts, strict=True)]
+    used, ends = [np.flatnonzero(own.any(axis=0)) for own in coef], np.cumsum([0, *map(len, parts)])
+    rows, width = (UNROLLED * -(-size // UNROLLED) for size in (count, max(map(len, used))))  # what is more is zero
+    columns, few = np.zeros((folds, width), dtype=np.intp), np.zeros((folds, rows, width))
+    for some, own, place, here in zip(used, coef, columns, few, strict=True):
+        place[: len(some)], here[:count, : len(some)] = some, own[:, some]
+    made = np.zeros((rows, ends[-1]))
+    add_parts(matrix.T, np.concatenate(parts), ends, columns, few, made)
+    return [made[:count, start:end] for start, end in pairwise(ends)]
+
+
+def _add_parts(turned: Array, rows: Rows, ends: Rows, columns: Rows, coef: Array, made: Array) -> None:
+    for some, of_fold, (start, end) in zip(columns, coef, pairwise(ends), strict=True):
+        made[:, start:end] += of_fold @ turned[some[:, None], rows[start:end]]
+
+
+def _add_numbers_of_parts(turned: Array, rows: Rows, ends: Rows, columns: Rows, coef: Array, made: Array) -> None:
+    """Add to ``[C, rows]`` what columns ``[F, a]`` of ``[p, n]`` make of each part, by coefficients ``[F, C, a]``.
+
+    Both C and a are multiples of four. Folds come inside columns, so that one is read while it is in the cache.
+    """
+    for j in range(0, columns.shape[1], UNROLLED):
+        for k in range(columns.shape[0]):
+            at = columns[k, j : j + UNROLLED]
+            one, two, three, four = turned[at[0]], turned[at[1]], turned[at[2]], turned[at[3]]
+            for c in range(0, coef.shape[1], UNROLLED):
+                w = coef[k, c : c + UNROLLED, j : j + UNROLLED]
+                if not w.any():
+                    continue
+                first, second, third, fourth = made[c], made[c + 1], made[c + 2], made[c + 3]
+                a, b, d, e = w[0, 0], w[0, 1], w[0, 2], w[0, 3]
+                f, g, h, m = w[1, 0], w[1, 1], w[1, 2], w[1, 3]
+                o, p, q, r = w[2, 0], w[2, 1], w[2, 2], w[2, 3]
+                s, t, u, v = w[3, 0], w[3, 1], w[3, 2], w[3, 3]
+                for i in range(ends[k], ends[k + 1]):
+                    row = rows[i]
+                    x1, x2, x3, x4 = one[row], two[row], three[row], four[row]
+                    first[i] += x1 * a + x2 * b + x3 * d + x4 * e
+                    second[i] += x1 * f + x2 * g + x3 * h + x4 * m
+                    third[i] += x1 * o + x2 * p + x3 * q + x4 * r
+                    fourth[i] += x1 * s + x2 * t + x3 * u + x4 * v
+
+
+add_parts = compiled(_add_numbers_of_parts, _add_parts, fastmath={"contract"})

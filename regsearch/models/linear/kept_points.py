@@ -17,6 +17,7 @@ points keep the coefficients of the columns that they use, or, where even these 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,10 +26,13 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.base import Setup
 from regsearch.models.linear.coefficients import Coefficients
-from regsearch.models.linear.decisions import decisions
+from regsearch.models.linear.decisions import decisions_of_columns, decisions_of_parts
 from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.out_of_fold import out_of_fold_mean
+
+STEPS_AT_ONCE = 10  # of a path, that decisions of all rows are made for
+ON_THE_WAY = 4  # times as many numbers as a fold says, that scores make of them
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,33 @@ class PathPredictions:
         """What scores take for decisions ``[rows, S, m]`` of a fold, in the units of y."""
         return self.solvers.targets.undone(k, solver.predicted(self.solvers.decided(k, eta, rows)))
 
-    def design_intercept(self, coef: Array, intercept: Array) -> Array:
+    def design_intercept(self, coef: Array, intercept: Array, columns: Rows | slice = slice(None)) -> Array:
         """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
-        return np.asarray(intercept + np.einsum("p,...pm->...m", self.design.shift, coef))
+        return np.asarray(intercept + np.einsum("p,...pm->...m", self.design.shift[columns], coef))
+
+    def of_every_row(self, piece: Piece, solver: Solver) -> Iterator[tuple[int, Array]]:
+        """A fold, and what it says of all rows ``[n, s, m]``, at a few more steps of a piece each time.
+
+        Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one. Folds that see
+        the same matrix read it together, as far as there is room for what they say.
+        """
+        room = self.design.room // (self.design.shape[0] * self.setup.problem.outputs)
+        at_once = max(1, min(STEPS_AT_ONCE, piece.steps, room // ON_THE_WAY))
+        together = max(1, room // at_once)
+        starts = ((view, start) for view in self.design.views for start in range(0, len(view), together))
+        for some in (view[start : start + together] for view, start in starts):
+            matrix = self.design.fold(some[0])
+            for start in range(0, piece.steps, at_once):
+                part = slice(start, start + at_once)
+                columns, coef = piece.held.part(part).together(some)
+                intercept = self.design_intercept(coef, piece.intercept[some.start : some.stop, part], columns)
+                flat = coef.transpose(0, 3, 1, 2)
+                shape = flat.shape[:3]
+                made = decisions_of_columns(matrix, columns, flat.reshape(math.prod(shape), len(columns)))
+                eta = made.reshape(*shape, -1).transpose(0, 3, 2, 1)
+                eta += intercept[:, None]
+                yield from ((k, self.said(k, solver, one)) for k, one in zip(some, eta, strict=True))
+                del made, eta  # before the next are made
 
     def together(self, by_fold: Sequence[Array]) -> Array:
         """``[n, S, m]``: the mean of what folds said ``[n_val, S, m]`` of the rows that they validate."""
@@ -128,9 +156,8 @@ class PathPredictions:
                     held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
                     yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))
             return
-        if not self.design.shared:
-            for k, rows in enumerate(val):
-                yield k, rows, (self.design.fold(k)[rows] @ flat[k].T).reshape(-1, steps, m)
-            return
-        every = decisions(self.design.matrix, flat.reshape(-1, p)).reshape(folds, steps, m, -1)
-        yield from ((k, rows, np.moveaxis(every[k][..., rows], -1, 0)) for k, rows in enumerate(val))
+        for view in self.design.views:
+            parts = [val[k] for k in view]
+            made = decisions_of_parts(self.design.fold(view[0]), flat[view.start : view.stop], parts)
+            for k, rows, one in zip(view, parts, made, strict=True):
+                yield k, rows, np.moveaxis(one.reshape(steps, m, -1), -1, 0)

@@ -18,19 +18,24 @@ l1, l2     [e], 1    penalty weights; an infinite l1 keeps a coefficient at zero
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array
+from regsearch._types import Array, Reals
 from regsearch.models.compiling import compiled
 
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
+fused = partial(compiled, fastmath={"contract"})
+summed = partial(compiled, fastmath={"reassoc", "contract"})
 HISTORY = 5  # sweeps between two extrapolations
+HEAVIEST = 1e150  # stands for a weight that is infinite
 FAR = 100.0  # sum of the sizes of shares from which an extrapolation magnifies the rounding of residuals
 
 
-@compiled
+@summed
 def duality_gap(
     w: Array, gradient: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float
 ) -> float:
@@ -42,19 +47,20 @@ def duality_gap(
     instead of the loss, which leaves the objective as it is and u + convexity w in place of u; that makes the gap
     quadratic in the error of w, as the suboptimality is. The smaller gap counts. A power that is not known is infinite.
     """
-    shrink, excess, penalty, slope, fitted, norm = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    excess, penalty, slope, fitted, norm, shrink = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0
     ridge = lambda_ * l2
-    for j in range(w.shape[0]):
-        if np.isinf(l1[j]):
-            continue
-        threshold, size, u = lambda_ * l1[j], abs(w[j]), abs(gradient[j])
+    for j in range(w.shape[0]):  # without a branch, for vector instructions
+        threshold, size = lambda_ * min(l1[j], HEAVIEST), abs(w[j])
         penalty += size * (threshold + ridge / 2 * size)
         slope += w[j] * gradient[j]
         fitted += w[j] * moment[j]
-        norm += size**2
-        excess += max(abs(gradient[j] + convexity * w[j]) - threshold, 0.0) ** 2
-        if u > threshold:
-            shrink = min(shrink, threshold / u)
+        norm += size * size
+        over = max(abs(gradient[j] + convexity * w[j]) - threshold, 0.0)
+        excess += over * over
+    for j in range(w.shape[0]):
+        threshold, size = lambda_ * l1[j], abs(gradient[j])
+        if size > threshold:
+            shrink = min(shrink, threshold / size)
     gap = penalty - shrink * slope
     if shrink < 1.0:
         gap += (1.0 - shrink) ** 2 / 2 * max(power - fitted - slope, 0.0)
@@ -64,7 +70,7 @@ def duality_gap(
     return max(gap, 0.0)
 
 
-@compiled
+@summed
 def duality_gaps(
     w: Array, gradient: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambdas: Array
 ) -> Array:
@@ -88,18 +94,39 @@ def _take_off(values: Array, step: float, row: Array) -> None:
 take_off = compiled(_take_off, plain=_taken_off)
 
 
-@compiled
+def _both_taken_off(values: Array, step: float, other: float, rows: Reals, j: int, k: int) -> None:
+    values -= step * rows[j, : len(values)] + other * rows[k, : len(values)]
+
+
+def _take_both_off(values: Array, step: float, other: float, rows: Reals, j: int, k: int) -> None:
+    """Take multiples of two rows, or of their beginnings, off values, which are read and written once."""
+    for i in range(values.shape[0]):
+        values[i] -= step * rows[j, i] + other * rows[k, i]
+
+
+take_both_off = compiled(_take_both_off, plain=_both_taken_off, inline="always")
+
+
+@fused
 def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_: float) -> None:
-    """Minimise over each coefficient in turn, in place."""
+    """Minimise over each coefficient in turn, in place; every other change waits, to be taken off with the next."""
+    waiting, step = 0, 0.0
     for j in range(w.shape[0]):
         curvature = gram[j, j]
         if curvature <= 0.0 or np.isinf(l1[j]):
             continue
-        target = gradient[j] + curvature * w[j]
+        target = gradient[j] - step * gram[waiting, j] + curvature * w[j]
         new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (curvature + lambda_ * l2)
-        if new != w[j]:
-            take_off(gradient, new - w[j], gram[j])
-            w[j] = new
+        if new == w[j]:
+            continue
+        if step == 0.0:
+            waiting, step = j, new - w[j]
+        else:
+            take_both_off(gradient, step, new - w[j], gram, waiting, j)
+            step = 0.0
+        w[j] = new
+    if step != 0.0:
+        take_off(gradient, step, gram[waiting])
 
 
 @compiled
@@ -132,11 +159,10 @@ def heading(points: Array) -> Array:
 
     Anderson acceleration of coordinate descent (Bertrand & Massias 2021): the combined step is the shortest possible.
     """
-    size = len(points) - 1
-    square, shares = np.empty((size, size)), np.ones(size)
+    size, shares = len(points) - 1, np.ones(len(points) - 1)
+    moves = points[1:] - points[:-1]
+    square = moves @ moves.T
     for i in range(size):
-        for j in range(size):
-            square[i, j] = (points[i + 1] - points[i]) @ (points[j + 1] - points[j])
         square[i, i] = square[i, i] * (1 + 1e-12) + 1e-300
     for i in range(size):  # elimination by hand: numba takes seconds to compile a call of LAPACK
         for j in range(size):
