@@ -108,11 +108,11 @@ class Design:
         n, p = self.matrix.shape
         return int(n), int(p)
 
-    @property
+    @cached_property
     def sparse(self) -> bool:
         return bool(sparse.issparse(self.matrix))
 
-    @property
+    @cached_property
     def entries(self) -> int:
         """How many numbers the matrix stores."""
         return int(self.matrix.nnz) if self.sparse else math.prod(self.shape)
@@ -207,7 +207,7 @@ class Design:
             return np.asarray(self.inverse_scales(how)[k])
         return _inverse(self.scales("standard")[k] > 0 if how == "none" else self.scales(how)[k])
 
-    @property
+    @cached_property
     def _small(self) -> bool:
         """Whether what folds know of columns is little beside these, and so kept; of few or sparse rows it is not."""
         return self.folds * self.shape[1] * BESIDE <= self.entries
