@@ -317,9 +317,9 @@ def peak_beside(name: str) -> float:
     """Peak memory of a first trial, in bytes of X."""
     data, config, _ = MEASURED[name]
     X, y = data()
-    few, chosen = config(60), config(X.shape[1])
+    few, chosen = config(20), config(X.shape[1])
     touch_buffers()
-    first_trial(setup_of(X[:300, :60], y[:300], 5), few)  # loads what is compiled, and all that is imported late
+    first_trial(setup_of(X[:300, :20], y[:300], 5), few)  # loads what is compiled, and all that is imported late
     setup = setup_of(X, y, 5)
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak()
