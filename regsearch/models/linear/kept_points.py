@@ -89,9 +89,9 @@ class PathPredictions:
         """A fold, and what it says of all rows ``[n, s, m]``, at a few more steps of a piece each time.
 
         Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one. Folds that see
-        the same matrix read it together, as far as there is room for what they say.
+        the same matrix read it together, as far as there is room for what they say, and for their coefficients.
         """
-        room = self.design.room // (self.design.shape[0] * self.setup.problem.outputs)
+        room = self.design.room // (max(self.design.shape) * self.setup.problem.outputs)
         at_once = max(1, min(STEPS_AT_ONCE, piece.steps, room // ON_THE_WAY))
         together = max(1, room // at_once)
         starts = ((view, start) for view in self.design.views for start in range(0, len(view), together))
