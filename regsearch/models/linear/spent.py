@@ -26,20 +26,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from regsearch._types import Array, Reals, Rows
 from regsearch.models.linear.blocks import mirrored
 from regsearch.models.linear.precision import DOUBLE, SINGLE, Precision
-from regsearch.models.linear.turned import Turns, turned_diagonal, write_turned
 
 FLAT = 1e-6  # the ridge that stands for none
 SMALL = 64  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
 FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which four tell those between ...
 SURE = 1e-4  # ... and that of those further on, up to which three tell them, once in a row
+
+
+class Turns(NamedTuple):
+    """The reflections that turn groups; see `turned.py`."""
+
+    first: Rows
+    normal: Array
+    share: Array
+
+    @classmethod
+    def to(cls, direction: Array, first: Rows) -> Turns:
+        """Those that move unit vectors ``[a]``, group by group, to the first axes."""
+        start, normal = first[:-1], direction.copy()
+        normal[start] += np.where(direction[start] < 0, -1.0, 1.0)
+        return cls(first, normal, normal / np.repeat(1.0 + np.abs(direction[start]), np.diff(first)))
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,8 @@ class TurnedGram:
     @cached_property
     def size(self) -> Array:
         """``[a]``: its diagonal."""
+        from regsearch.models.linear.turned import turned_diagonal  # which loads what compiles
+
         return turned_diagonal(self.gram, self.some, *self.turns)
 
     def taken(self, held: Array, precision: Precision) -> float | None:
@@ -142,6 +158,8 @@ class TurnedGram:
 
     def _scaled(self, square: Array, order: Rows, kind: type[np.floating[Any]]) -> Reals:
         """Its lower triangle in some order and in units of roots, and zeros."""
+        from regsearch.models.linear.turned import write_turned
+
         made, place = np.zeros((len(order), len(order)), kind), np.empty_like(order)
         place[order] = np.arange(len(order))
         write_turned(self.gram, self.some, *self.turns, 1.0 / np.sqrt(square), place, made)

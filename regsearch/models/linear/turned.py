@@ -21,27 +21,10 @@ made      [a, a]     of either precision, whose lower triangle is written
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from regsearch._types import Array, Reals, Rows
 from regsearch.models.compiling import compiled
-
-
-class Turns(NamedTuple):
-    """The reflections; see the module."""
-
-    first: Rows
-    normal: Array
-    share: Array
-
-    @classmethod
-    def to(cls, direction: Array, first: Rows) -> Turns:
-        """Those that move unit vectors ``[a]``, group by group, to the first axes."""
-        start, normal = first[:-1], direction.copy()
-        normal[start] += np.where(direction[start] < 0, -1.0, 1.0)
-        return cls(first, normal, normal / np.repeat(1.0 + np.abs(direction[start]), np.diff(first)))
 
 
 @compiled
