@@ -120,7 +120,7 @@ class Curvature:
     @classmethod
     def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array, rooms: Rooms) -> Curvature:
         """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
-        alone = len(own) == 1
+        alone = len(own) == 1 and shares is None  # else their room holds the products of all outputs
         each = [columns.gram(one, some, rooms if alone else Rooms()) for one, some in zip(own, mask, strict=True)]
         edge = block_diag(*(columns.sums(one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
