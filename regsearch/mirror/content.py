@@ -150,7 +150,7 @@ def _trial_note(trial: Trial, study: str) -> str:
     if trial.axis:
         at = f"step {trial.step} of {trial.steps - 1}, {along.name} {along.text(trial.value)}"
         lines.append(f"Its scores are those at {at}; the curves `path/...` show the others.")
-    if trial.state == "complete":
+    if trial.is_scored:
         lines.append(
             f"Look at it, or ship it: `regsearch show {study} --trial {trial.number}`, "
             f"`regsearch export {study} --trial {trial.number} --out DIR`"

@@ -92,6 +92,8 @@ class Outcome:
     reads_more
         Whether the deciding score reads what `predictions` do not say: labels that are not the likeliest by them, or
         the order of rows by a decision function that they are not. They do not give it.
+    stands
+        Of one that is stopped, whether it has all that a complete one of a shorter path has, and may be chosen so.
     """
 
     candidate: Candidate
@@ -105,6 +107,11 @@ class Outcome:
     reason: str = ""
     diverges: bool = False
     reads_more: bool = False
+    stands: bool = False
+
+    def stopped(self, stop: Stop) -> Outcome:
+        """What would be complete if its path ended where it was stopped, and is to be gone on with."""
+        return replace(self, state="stopped", reason=stop.why, stands=True)
 
     @classmethod
     def left(

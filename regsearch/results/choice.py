@@ -168,6 +168,8 @@ def reasons(why: str, trial: Trial) -> str:
     doubts = [f"It is not solved: there {UNSOLVED}."] * trial.unsolved + [f"It diverges: {DIVERGES}."] * trial.diverges
     if nothing := without_score(trial):
         doubts.append(f"It has no score there: {nothing}.")
+    if trial.stands:
+        doubts.append(f"It was stopped ({trial.reason}): the next run goes on with it.")
     return " ".join([why, *doubts]).strip()
 
 

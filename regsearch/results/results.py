@@ -107,8 +107,8 @@ class Results(TrialArrays, Presented):
 
     @cached_property
     def complete(self) -> tuple[Trial, ...]:
-        """The trials that have a score, best first; of equal scores the most regularized first."""
-        return rank_trials((trial for trial in self.all if trial.state == "complete"), self.metric)
+        """The trials that have a score, complete or stopped, best first; of equal scores the most regularized first."""
+        return rank_trials((trial for trial in self.all if trial.is_scored), self.metric)
 
     @cached_property
     def candidates(self) -> tuple[Trial, ...]:

@@ -37,12 +37,12 @@ class TrialArrays:
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics, the deciding one first."""
         deciding = (str(self.identity["metric"]),)
-        return next((tuple(trial.points) for trial in self.all if trial.state == "complete"), deciding)
+        return next((tuple(trial.points) for trial in self.all if trial.is_scored), deciding)
 
     @property
     def lacks_files(self) -> str:
         """Why what trials measured and predicted cannot be read here, in a sentence; empty where it can be."""
-        complete = {trial.number: trial for trial in self.all if trial.state == "complete"}
+        complete = {trial.number: trial for trial in self.all if trial.is_scored}
         read = complete.keys() - self.measured
         if not read:
             return ""
@@ -133,9 +133,9 @@ class TrialArrays:
         trial = next((one for one in self.all if one.number == number), None)
         if trial is None:
             raise NotFound(f"{self.identity['study']!r} has no trial {number}; it has {len(self.all)}.")
-        own = self.decisions(number) if trial.state == "complete" else None
+        own = self.decisions(number) if trial.is_scored else None
         if own is None:
-            why = f"it is {trial.state}" if trial.state != "complete" else "its training loop says none"
+            why = f"it is {trial.state}" if not trial.is_scored else "its training loop says none"
             raise NotFound(f"Trial {number} of {self.identity['study']!r} has no predictions outside training: {why}.")
         if step is None or counted(step, "A step") == trial.step:
             return own

@@ -92,6 +92,8 @@ class Trial:
         Scores on the held-out set, for trials that were the best when they finished.
     test_parts
         The deciding one without each tenth of the held-out rows, from which errors come; empty where it has none.
+    stands
+        Whether it was stopped where its path might have ended: it has a score in every fold, and may be chosen so.
     start_ms, end_ms
         Milliseconds since the epoch; 0 where it has not come to that.
     reason
@@ -129,6 +131,7 @@ class Trial:
     unsolved: bool = False
     diverges: bool = False
     reads_more: bool = False
+    stands: bool = False
     family: str = ""
     lacking: Sequence[str] = ()
     off: Sequence[str] = ()
@@ -173,6 +176,7 @@ class Trial:
             unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
             lacking=names.lacking(outcome.chosen_config, candidate.family),
             off=names.off(outcome.chosen_config, candidate.family), reads_more=outcome.reads_more,
+            stands=outcome.stands,
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:
@@ -245,6 +249,11 @@ class Trial:
     def unpenalized(self) -> bool:
         """Whether its point is where the path of a penalty ends at lambda 0, which is the fit without any."""
         return self.axis == LAMBDA.name and self.value == 0
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it has a score in every fold that a rule may choose it by: complete, or stopped where it stands."""
+        return self.state == "complete" or (self.state == "stopped" and self.stands)
 
     @property
     def doubtful(self) -> bool:

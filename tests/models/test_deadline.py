@@ -56,6 +56,15 @@ def same(found: Outcome, whole: Outcome, steps: int) -> None:
             np.testing.assert_array_equal(getattr(curves, part), expected)
 
 
+def stands(found: Outcome, of: Setup) -> None:
+    """Assert that what was stopped has what a complete trial has: predictions, which have its scores in every fold."""
+    assert found.stands
+    assert found.predictions is not None
+    for k, rows in enumerate(of.folds.val):
+        score = of.metrics[0].along(of.problem, rows, found.predictions[rows][:, None])
+        assert found.trajectory.deciding.val[k, found.step] == pytest.approx(score[0], rel=1e-5)
+
+
 # --- paths of lambda -------------------------------------------------------------------------------------------
 
 PATHS = {
@@ -68,7 +77,9 @@ PATHS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PATHS)
 def test_a_path_that_stops_is_a_shorter_path(case: str) -> None:
-    """Wherever between two chunks the time is up, a path has the points up to there, and at its end it is whole."""
+    """Wherever between two chunks the time is up, a path has the points up to there and is scored by the best of them
+    as any other, and at its end it is whole.
+    """
     config, y = PATHS[case]
     of = setup(y, ["neg_log_loss", "accuracy"] if y.dtype == int else ["neg_mean_squared_error", "r2"])
     whole, reached = evaluate(config, of), []
@@ -78,7 +89,8 @@ def test_a_path_that_stops_is_a_shorter_path(case: str) -> None:
             break
         assert found.state == "stopped"
         assert found.reason.startswith(f"time was up at lambda {found.trajectory.steps} of ")
-        assert found.predictions is found.along is None
+        stands(found, of)
+        assert found.step == np.argmax(found.trajectory.deciding.mean())
         same(found, whole, found.trajectory.steps)
         reached.append(found.trajectory.steps)
     assert reached == sorted(set(reached))
@@ -99,6 +111,7 @@ def test_a_trial_that_takes_too_long_is_pruned() -> None:
         assert found.reason == f"the 3 s of a trial were up at lambda {found.trajectory.steps} of 20"
         same(found, evaluate(config, setup()), found.trajectory.steps)
         assert found.trajectory.steps > 5
+        assert not found.stands  # a rule chooses none that was given up
 
 
 def test_a_trial_that_took_too_long_may_have_no_score() -> None:
@@ -124,6 +137,7 @@ def test_folds_that_are_fitted_are_kept(n_jobs: int) -> None:
                 break
             done = int(found.trajectory.deciding.fitted.sum())
             assert (found.state, found.reason) == ("stopped", f"time was up after {done} of {FOLDS} folds")
+            assert not found.stands  # some folds are not all
             known = np.arange(FOLDS)[:, None] < done
             np.testing.assert_array_equal(
                 found.trajectory.deciding.val, np.where(known, whole.trajectory.deciding.val, np.nan)

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
+from regsearch.models.deadline import Deadline
 from regsearch.models.own_loop import LoopFold
 from regsearch.models.own_loop.own_state import Shared
+from regsearch.space.sampling import fill
 
 DECAY = {"decay": Float(1e-4, 10.0, log=True)}
 
@@ -264,6 +267,22 @@ def test_workers_find_the_same(tmp_path: Path) -> None:
     assert len(shared) > 2
     for number in shared:
         assert here.all[number].point == there.all[number].point
+
+
+def test_a_training_that_is_stopped_is_a_shorter_one() -> None:
+    """Where the time is up a trial is what it would be if it might train no longer, with its predictions."""
+    problem, space = make_problem(*data()), Loop(descent, DECAY, epochs=50)
+    of = Setup(problem, make_folds(3, problem, 0), resolve("neg_mean_squared_error", problem))
+    for at in (10, 40, 90):
+        ticks = count()
+        short = replace(of, deadline=Deadline(at, clock=lambda ticks=ticks: float(next(ticks))))
+        (found,) = space.backend(short).stream([Candidate(0, fill(space, {"decay": 0.1}))])
+        less = space.replace(epochs=found.trajectory.steps)
+        (whole,) = less.backend(of).stream([Candidate(0, fill(less, {"decay": 0.1}))])
+        assert (found.state, found.stands, whole.state) == ("stopped", True, "complete")
+        assert found.step == whole.step
+        np.testing.assert_array_equal(found.trajectory.deciding.val, whole.trajectory.deciding.val)
+        np.testing.assert_array_equal(found.predictions, whole.predictions)
 
 
 def test_a_trial_that_takes_too_long_is_kept_as_far_as_it_got(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from samples import finished, mlflow_client, outcomes, poll, regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Float, Linear, RegSearchCV, Results
+from regsearch import Choice, Estimator, Float, Linear, RegSearchCV, Results, load
 from regsearch import Path as Axis
 from regsearch.mirror.content import trial_record
 from regsearch.models.deadline import Deadline
@@ -72,6 +72,42 @@ def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict
     assert done
     assert len(seen) >= 2
     assert outcomes(results) == outcomes(whole)
+
+
+@pytest.mark.slow
+def test_the_best_that_was_stopped_is_chosen_until_it_goes_on(tmp_path: Path, ticking: Ticking) -> None:
+    """Where no searched trial has come to its end, the choice is the best as it stands, said to be so: it is shown,
+    exported and refitted at the point it had come to; gone on with, it is what it would have been.
+    """
+    one = study(tmp_path, **LINEAR)
+    whole = study(tmp_path, "whole", **LINEAR).run(2, quiet=True)
+    ticking(10)
+    results = one.run(2, quiet=True)
+    assert [(trial.role, trial.state) for trial in results.all[:2]] == [("reference", "complete"), ("start", "stopped")]
+    chosen, (trial,) = results.choose(), results.candidates
+    assert (chosen.number, chosen.step) == (trial.number, trial.step)
+    assert "It was stopped (time was up at lambda" in str(chosen)
+    curve = results.curves(trial.number).mean()
+    assert chosen.point.val == pytest.approx(curve.max())
+    assert results.trials.loc[trial.number, "state"] == "stopped"
+    assert results.predictions(trial.number).shape == (60,)
+    refit = load(one.export(tmp_path / "bundle")).predict(WIDE[0])
+    fixed = one.problem
+    expected = chosen.config.refit(fixed, 0).predict(WIDE[0])
+    np.testing.assert_allclose(refit, np.ravel(expected), rtol=1e-6)
+    ticking()
+    assert outcomes(one.run(2, quiet=True)) == outcomes(whole)
+    assert not any(trial.stands for trial in one.results().all)
+
+
+def test_a_stopped_choice_has_a_row_in_scikit_learns_table(ticking: Ticking) -> None:
+    """`RegSearchCV` whose time is up before one trial beside the reference ends has that as its best, as it stands."""
+    X, y = WIDE
+    ticking(10)
+    search = RegSearchCV(LINEAR["space"], cv=3, n_trials=3, timeout=1.0).fit(X, y)
+    assert search.cv_results_["state"].tolist() == ["complete", "stopped"]
+    assert search.best_index_ == 1
+    assert search.cv_results_["mean_test_score"][search.best_index_] == pytest.approx(search.best_score_)
 
 
 def test_what_is_said_of_stopped_trials(tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str]) -> None:

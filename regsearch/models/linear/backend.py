@@ -88,18 +88,19 @@ class LinearBackend:
         path, stop = self._fit_path(config, solver, terms, lambdas, started)
         if stop is not None:
             points = len(lambdas) if path.steps <= len(lambdas) else len(path.lambdas)
-            return self._left(
-                candidate, path, stop.at(f"at lambda {path.steps} of {points}"), clock() - started, solver
-            )
+            stop = stop.at(f"at lambda {path.steps} of {points}")
+            if stop.state != "stopped" or not (path.fitted and path.defined):
+                return self._left(candidate, path, stop, clock() - started, solver)
         self._check_defined(path.scores()[0].val)
         step = replace(path.scores()[0], unsolved=_unsolved(path, solver)).best_step()
         predictions, along = self._predictions(path, step, solver)
-        return Outcome(
+        complete = Outcome(
             candidate, "complete", Trajectory(path.axis, self._curves(path, step, solver), path.complexity()), step,
             predictions=predictions, along=along, seconds=clock() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
             diverges=self._diverges(path, solver) or self._free_columns_tell_apart(config, terms, lambdas),
         )  # fmt: skip
+        return complete if stop is None else complete.stopped(stop)
 
     def _left(self, candidate: Candidate, path: FittedPath, stop: Stop, seconds: float, solver: Solver) -> Outcome:
         """The outcome of a path that was left before its end."""

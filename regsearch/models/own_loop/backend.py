@@ -110,9 +110,11 @@ class LoopBackend:
     ) -> Outcome:
         trajectory = training.trajectory() if training.epoch else Trajectory()
         step = trajectory.deciding.best_step() if trajectory.scored else 0
-        if end is not None:
+        defined = trajectory.scored and trajectory.deciding.fitted.all()
+        chosen = training.whole and config.stop_at is None and defined
+        if end is not None and not (end.state == "stopped" and chosen):
             return Outcome.left(candidate, end, trajectory, seconds, step)
-        if not trajectory.scored or not trajectory.deciding.fitted.all():
+        if not defined:
             why = f"{self.setup.metrics[0].name} was not finite in a fold"
             return Outcome(candidate, "failed", reason=why, seconds=seconds)
         if config.stop_at is not None:
@@ -120,4 +122,6 @@ class LoopBackend:
         if not np.isfinite(trajectory.deciding.mean()[step]):
             why = f"{self.setup.metrics[0].name} was not finite after epoch {step + 1}"
             return Outcome(candidate, "failed", reason=why, seconds=seconds)
-        return Outcome(candidate, "complete", trajectory, step, training.decisions(step), training.along(step), seconds)
+        said = training.decisions(step), training.along(step)
+        complete = Outcome(candidate, "complete", trajectory, step, *said, seconds)
+        return complete if end is None else complete.stopped(end)

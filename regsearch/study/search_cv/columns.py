@@ -24,7 +24,7 @@ FINISHED = ("complete", "pruned", "failed")
 
 def rows_of(results: Results, chosen: Chosen) -> tuple[list[dict[str, Any]], int]:
     """Every finished trial at its own step, and which of these rows is the choice; a last one for another step."""
-    finished = [trial for trial in results.all if trial.state in FINISHED]
+    finished = [trial for trial in results.all if trial.state in FINISHED or trial.is_scored]
     rows = [_row(results, trial) for trial in finished]
     index = next(i for i, trial in enumerate(finished) if trial.number == chosen.number)
     if finished[index].step != chosen.step:
@@ -36,7 +36,7 @@ def rows_of(results: Results, chosen: Chosen) -> tuple[list[dict[str, Any]], int
 def _row(results: Results, trial: Trial, at: Chosen | None = None) -> dict[str, Any]:
     """A finished trial at its own step, or at that of a choice: what `columns` makes columns of."""
     step = trial.step if at is None else at.step
-    complete = trial.state == "complete" and bool(trial.points)
+    complete = trial.is_scored and bool(trial.points)
     metrics = results.identity["metrics"] if complete else ()
     curves = {name: results.curves(trial.number, name) for name in metrics}
     return {

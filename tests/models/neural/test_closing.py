@@ -54,6 +54,27 @@ def test_a_reference_is_not_left_for_others() -> None:
 
 
 @pytest.mark.slow
+def test_what_counts_where_it_is_stopped_is_left_for_the_reference_alone() -> None:
+    """Trials that choose their epoch go on until the time is up, but for the worst of them, where else the reference
+    would not come to its end.
+    """
+    chooses = [config.replace(early_stopping=t.EarlyStopping(30, patience=30)) for config in CONFIGS[1:6]]
+    searched = [Candidate(i, config) for i, config in enumerate(chooses, 1)]
+    _, alone = run(1e9, [Candidate(0, CONFIGS[0])])
+    found, _ = run(2.5 * alone, searched)
+    assert {(one.state, one.stands, NO_TIME in one.reason) for one in found} == {("stopped", True, False)}
+    found, _ = run(3.5 * alone, [Candidate(0, CONFIGS[0], "reference"), *searched])
+    (reference,) = [one for one in found if one.number == 0]
+    assert reference.state == "complete"
+    left = [one for one in found if NO_TIME in one.reason]
+    steps = min(one.trajectory.steps for one in left)
+    score = {one.number: one.trajectory.deciding.mean()[:steps].max() for one in found if one.number}
+    kept = score.keys() - {one.number for one in left}
+    assert kept
+    assert max(score[one.number] for one in left) <= max(score[number] for number in kept)
+
+
+@pytest.mark.slow
 def test_nothing_is_left_where_there_is_no_end() -> None:
     """Without a deadline every trial comes to its end."""
     found, _ = run(float("inf"), [Candidate(i, config) for i, config in enumerate(CONFIGS)])

@@ -57,6 +57,32 @@ def part_of(found: Outcome, whole: Outcome) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("inner", [0.0, 0.3])
+def test_a_net_that_chooses_its_epoch_stands_where_it_is_stopped(inner: float) -> None:
+    """Whenever the time is up, a net that chooses its epoch is what one is that may train no longer than that; one of
+    a fixed length is not to be chosen.
+    """
+    of = replace(setup(), n_jobs=1)
+    chooses, fixed = net(early_stopping=t.EarlyStopping(60, patience=60, inner=inner)), CONFIGS[0]
+    seen = set()
+    for at in (8, 40, 80):
+        stack = Stack(replace(of, deadline=Deadline(at, clock=shared_clock())))
+        found, other = sorted(stack.stream([Candidate(0, chooses), Candidate(1, fixed)]), key=lambda one: one.number)
+        epochs = found.trajectory.steps
+        assert (found.state, found.stands) == ("stopped", True)
+        assert not other.stands
+        shorter = chooses.replace(early_stopping=t.EarlyStopping(epochs, patience=60, inner=inner))
+        (whole,) = Stack(of).stream([Candidate(0, shorter)])
+        assert (found.step, found.value, whole.state) == (whole.step, whole.value, "complete")
+        np.testing.assert_allclose(found.trajectory.deciding.val, whole.trajectory.deciding.val, rtol=1e-10)
+        assert found.predictions is not None
+        assert whole.predictions is not None
+        np.testing.assert_allclose(found.predictions, whole.predictions, rtol=1e-5)
+        seen.add(epochs)
+    assert len(seen) == 3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_nets_stop_between_two_epochs(whole: dict[int, Outcome], n_jobs: int) -> None:
     """Whenever the time is up, nets have their first epochs, at its end they are whole, and each comes out once."""
@@ -171,7 +197,7 @@ def test_a_study_of_nets_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         )
         results = cut.run(12, quiet=True)
         stopped += results.counts["stopped"]
-        if len(results.complete) == 12:
+        if len(finished(results)) == 12:
             break
     assert stopped > 12
     assert [trial.params for trial in finished(results)] == [trial.params for trial in finished(straight)]

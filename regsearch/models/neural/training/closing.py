@@ -1,8 +1,10 @@
 """Which trials still come to their end before the time of a run is up: what trains beside them slows them down.
 
-All rows advance together, so a trial ends after as many epochs of all rows as it has left. Where there is no time for
-that, the trials that are furthest from their end are left, so many that the one next to its end gets there; and no
-trial begins that could not end any more. A run that is cut off thus has used its time for trials that count.
+All rows advance together, so a trial ends after as many epochs of all rows as it has left. A trial that chooses its
+epoch counts wherever it is stopped, once it trains on all folds; another, and the reference, at its end alone. Where
+there is no time for that, trials are left: of those that need their end the ones that are furthest from it, so many
+that the one next to it gets there; of the others the worst, so many that the reference does. And no trial begins that
+could not end any more. A run that is cut off thus has used its time for trials that count.
 """
 
 from __future__ import annotations
@@ -54,15 +56,21 @@ class Closing:
         return self._within(longest * self._share, sum(len(run.folds) for run in runs) + self.folds)
 
     def behind(self, runs: Sequence[TrainingRun]) -> list[TrainingRun]:
-        """Which trials to leave for the one that is next to its end; never the reference: all are compared with it."""
+        """Which trials to leave for others that come to their end; never the reference: all are compared with it."""
         going = [run for run in runs if not run.done]
-        searched = sorted((run for run in going if run.candidate.role != REFERENCE), key=self._place)
-        rows = sum(len(run.folds) for run in going) - sum(len(run.folds) for run in searched[1:])
-        for i, run in enumerate(searched[1:], 1):
-            rows += len(run.folds)
-            if not self._within(self._left(searched[0]), rows):
-                return searched[i:]
-        return []
+        references = [run for run in going if run.candidate.role == REFERENCE]
+        searched = [run for run in going if run.candidate.role != REFERENCE]
+        standing = sorted((run for run in searched if run.stands), key=_by_score)
+        needing = sorted((run for run in searched if not run.stands), key=self._by_end)
+        beside = _rows([*references, *standing])
+        late = needing[max(self._room(needing[:1], needing, beside), 0 if standing else 1) :]
+        room = self._room(references, standing, _rows(references) + _rows(needing) - _rows(late))
+        return late + (standing[room:] if room else [])  # beside none of them a reference gets there in no case
+
+    def _room(self, ending: Sequence[TrainingRun], runs: Sequence[TrainingRun], beside: int) -> int:
+        """How many of some trials, the first of them, let others come to their end, beside so many rows."""
+        left = max(map(self._left, ending), default=0.0)
+        return sum(self._within(left, beside + _rows(runs[:count])) for count in range(1, len(runs) + 1))
 
     def _within(self, epochs: float, rows: int) -> bool:
         """Whether there is time for so many epochs of so many rows; nothing is known of it before the first ones."""
@@ -71,10 +79,9 @@ class Closing:
         epoch_s: float = min(seconds * (rows / before) ** GROWTH for seconds, before in self._paces)
         return epochs * epoch_s <= CERTAIN * self.deadline.left()
 
-    def _place(self, run: TrainingRun) -> tuple[float, float, int]:
+    def _by_end(self, run: TrainingRun) -> tuple[float, float, int]:
         """How near a trial is to its end, then how good it is."""
-        score = float(np.nanmean(run.deciding[:, run.step])) if run.epoch else -math.inf
-        return self._left(run), -score, run.candidate.number
+        return self._left(run), *_by_score(run)
 
     def _left(self, run: TrainingRun) -> float:
         """Epochs until a trial is likely to end; one on a single fold has those of the other folds before it."""
@@ -84,3 +91,13 @@ class Closing:
     def _share(self) -> float:
         """Of its epochs, what a trial is likely to take: patience ends many before their last."""
         return float(np.mean(self._shares)) if self._shares else 1.0
+
+
+def _by_score(run: TrainingRun) -> tuple[float, int]:
+    """How good a trial is so far, the best first."""
+    score = float(np.nanmean(run.deciding[:, run.step])) if run.epoch else -math.inf
+    return -score, run.candidate.number
+
+
+def _rows(runs: Sequence[TrainingRun]) -> int:
+    return sum(len(run.folds) for run in runs)

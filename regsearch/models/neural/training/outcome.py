@@ -23,7 +23,10 @@ from regsearch.models.path import Curves, Trajectory
 
 
 def make_outcome(shared: SharedParts, run: TrainingRun, stop: Stop | None = None) -> Outcome:
-    """The outcome of a run that has ended or failed, or is left before its end."""
+    """The outcome of a run that has ended or failed, or is left before its end.
+
+    One that is stopped has all that a complete one has where it could have ended there.
+    """
     candidate, structure, seconds = run.candidate, run.structure, run.seconds
     step, trajectory = (run.step, _trajectory(shared, run, run.curves)) if run.epoch else (0, Trajectory())
     measures = _weight_measures(shared, structure, run)
@@ -31,15 +34,16 @@ def make_outcome(shared: SharedParts, run: TrainingRun, stop: Stop | None = None
         return Outcome(
             candidate, "failed", trajectory, step, seconds=seconds, measures=measures, reason=run.failure
         )  # fmt: skip
-    if stop is not None:
+    if stop is not None and not (stop.state == "stopped" and run.stands):
         return Outcome.left(candidate, stop, trajectory, seconds, step, measures)
     failures: dict[str, str] = {}
     trajectory = _trajectory(shared, run, run.curves | _late_curves(shared, structure, run, failures))
     measures = measures | _target_measures(shared, structure, run)
-    return Outcome(
+    complete = Outcome(
         candidate, "complete", trajectory, step, _predictions(shared, structure, run), _along(shared, structure, run),
         seconds, measures, unmeasured(failures),
     )  # fmt: skip
+    return complete if stop is None else complete.stopped(stop)
 
 
 def _trajectory(shared: SharedParts, run: TrainingRun, curves: Mapping[str, Curves]) -> Trajectory:

@@ -170,6 +170,12 @@ class TrainingRun:
         return bool(self.failure) or (self.ended and not self.partial)
 
     @property
+    def stands(self) -> bool:
+        """Whether it could end here: what it has come to is what training of fewer epochs at most would come to."""
+        begun = self.selection.chooses and self.epoch > 0 and not self.partial and not self.failure
+        return begun and bool(np.isfinite(self.val[0][:, self.step]).all())
+
+    @property
     def rung(self) -> int | None:
         """The rung to judge it at now: one that it has come to, or the next one if it ended before."""
         ahead = [rung for rung in self.rungs if rung >= self.epoch and rung > self.judged]

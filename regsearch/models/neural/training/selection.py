@@ -50,6 +50,7 @@ class EpochSelection(ABC):
 
     weights: list[Array]
     by_score: ClassVar[bool] = False  # whether the mean validation score, which is then reported, chooses the epoch
+    chooses: ClassVar[bool] = True  # whether it chooses among the epochs so far, wherever training ends
 
     @abstractmethod
     def update(self, result: EpochResult) -> tuple[EpochResult, bool]:
@@ -64,6 +65,7 @@ class EpochSelection(ABC):
 class LastEpoch(EpochSelection):
     """The last epoch counts, better or not: training has a fixed length."""
 
+    chooses: ClassVar[bool] = False
     weights: list[Array] = field(default_factory=list)
 
     def update(self, result: EpochResult) -> tuple[EpochResult, bool]:
