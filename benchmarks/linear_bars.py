@@ -50,6 +50,7 @@ from regsearch.models.linear.threads import one_thread as one_thread_of_blas
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "linear.md"
 POINTS = 100
+FEW = 60  # columns that are searched before memory is measured
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
@@ -314,12 +315,16 @@ MEASURED: dict[str, tuple[Callable[[], tuple[Any, Any]], Callable[[int], Linear]
 
 
 def peak_beside(name: str) -> float:
-    """Peak memory of a first trial, in bytes of X."""
+    """Peak memory of a first trial, in bytes of X.
+
+    Few columns are searched before: what is compiled is loaded then, and what is imported late. Of less than sixty a
+    path does not go every way, and the compiled code of the others would be in the figure.
+    """
     data, config, _ = MEASURED[name]
     X, y = data()
-    few, chosen = config(20), config(X.shape[1])
+    few, chosen = config(FEW), config(X.shape[1])
     touch_buffers()
-    first_trial(setup_of(X[:300, :20], y[:300], 5), few)  # loads what is compiled, and all that is imported late
+    first_trial(setup_of(X[:300, :FEW], y[:300], 5), few)
     setup = setup_of(X, y, 5)
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak()
