@@ -43,7 +43,7 @@ from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import Along, FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.separable import seen_apart, settle
+from regsearch.models.linear.separable import at_fault, seen_apart, settle
 from regsearch.models.linear.threads import all_threads, for_each
 from regsearch.models.linear.working_columns import times
 from regsearch.models.linear.working_sets import UsedColumns, WorkingSets
@@ -130,9 +130,11 @@ class LogLoss:
         return np.ascontiguousarray((along + offset).T[:, None])
 
     def tells_apart(self, point: Piece) -> bool:
-        """Of two classes and dense columns, by the first fold."""
-        looked_at = self.shape[1] == 1 and isinstance(self.design.matrix, np.ndarray)
-        return looked_at and seen_apart(self.design, 0, self.samples[0], self.decisions(point, 0)[0, 0])
+        """By the first fold: its decisions, and, of two classes and dense columns, those that a few steps lead to."""
+        eta, sample = self.decisions(point, 0)[:, 0], self.samples[0]
+        if len(eta) > 1 or not isinstance(self.design.matrix, np.ndarray):
+            return not at_fault(eta, sample.y[:, 0]).any()
+        return seen_apart(self.design, 0, sample, eta[0])
 
     def predicted(self, eta: Array) -> Array:
         return eta

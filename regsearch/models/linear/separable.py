@@ -63,7 +63,7 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
     fault, or columns are many.
     """
     y, weights = sample.y[0, 0], sample.weights
-    faults = _faults(eta, y)
+    faults = at_fault(eta[None], sample.y[:, 0])
     if not faults.any():
         return True
     if np.mean(faults) > FAULTS or design.shape[1] > SIZE or design.shape[1] * len(weights) > NUMBERS:
@@ -74,7 +74,7 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
         if step is None:  # no curvature is left
             return False
         _decide(design, k, step, eta)
-        if not _faults(eta, y).any():
+        if not at_fault(eta[None], sample.y[:, 0]).any():
             return True
     return False
 
@@ -138,8 +138,12 @@ def told_apart(columns: Array, y: Array) -> bool:
     return bool(found.success and -found.fun > ROUNDING * len(lead))
 
 
-def _faults(eta: Array, y: Array) -> Flags:
-    return np.asarray((2 * y - 1) * eta <= ROUNDING)
+def at_fault(eta: Array, y: Array) -> Flags:
+    """``[n]``: whether decisions ``[m, n]`` do not put a row's own class first, by classes ``[m, n]``."""
+    if len(eta) == 1:
+        return np.asarray((2 * y[0] - 1) * eta[0] <= ROUNDING)
+    own = (y * eta).sum(axis=0)
+    return np.asarray(own - np.max(eta, axis=0, initial=-np.inf, where=y == 0) <= ROUNDING)
 
 
 def _leads(ridge: RidgeFits, theta: Array) -> Array:

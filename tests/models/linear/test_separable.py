@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import linprog
+from scipy.sparse import csc_matrix
 from scipy.special import logsumexp
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -221,6 +222,22 @@ def test_that_classes_are_separable_is_seen_from_a_fit_that_is_not_there_yet(sca
         top = terms.lambda_max(solver.gradient(scale))
         (*_, piece) = solver.path(terms, scale, top * np.geomspace(1, 0.02, 10))
         assert solver.tells_apart(piece.point(piece.coef.shape[1] - 1)) == apart
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csc_matrix])
+@pytest.mark.parametrize(("case", "apart"), [(_three, True), (_one_of_three, False)])
+def test_several_classes_are_told_apart_by_a_point_that_is_at_fault_nowhere(
+    case: Callable[[], tuple[Any, Any]], apart: bool, kind: Callable[[Array], Any]
+) -> None:
+    """A path whose end puts every row's class first needs no other fit to say that there is none without a penalty."""
+    X, y = case()
+    design = Design(kind(np.asfortranarray(X)), (np.arange(len(y)),), (np.arange(0),), np.ones(len(y)))
+    solver = LogLoss(design, np.eye(3)[y])
+    terms = default(ElasticNet(0.5)).terms(lambda: np.ones((1, X.shape[1], 3)))
+    top = terms.lambda_max(solver.gradient("standard"))
+    (*_, piece) = solver.path(terms, "standard", top * np.geomspace(1, 1e-3, 20))
+    right = (X @ piece.coef[0, -1] + piece.intercept[0, -1]).argmax(axis=1) == y
+    assert solver.tells_apart(piece.point(piece.steps - 1)) == right.all() == apart
 
 
 def test_limited_coefficients_have_a_fit_where_classes_are_separable() -> None:
