@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -26,7 +27,7 @@ from regsearch.export.bundle.loading import fitted, form_of, load, stored_exampl
 from regsearch.export.bundle.settings import Undefined, evaluate, rebuilt, settings_of
 from regsearch.export.ensembles import score_of_mean
 from regsearch.metrics.scorer import Metric, label_of, resolve
-from regsearch.models.base import Model, Setup
+from regsearch.models.base import Model, Outcome, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import to_data, without_none
@@ -36,6 +37,10 @@ SAME = 1e-6  # relative difference of predictions that another processor or libr
 TOLERANCE = 1e-3  # relative difference of scores that training again may make
 TIMEOUT_S = 300
 MARKS = {True: "ok", False: "FAILS", None: "not checked"}
+
+
+class Uncheckable(InvalidInput):
+    """What a check takes is not at hand."""
 
 
 @dataclass(frozen=True)
@@ -283,8 +288,8 @@ def _score(
     try:
         setup = Setup(problem, folds, (metric,), made["seed"], fold_weights=made["folds"].get("weights", "equal"))
         found, stored = _scored(bundle, setup, trusted, module), made["score"]["val"]
-    except Undefined:
-        return [data, same_folds, BundleCheck("score", None, "it takes the config")]
+    except Uncheckable as error:
+        return [data, same_folds, BundleCheck("score", None, str(error))]
     except RegsearchError as error:
         return [data, same_folds, BundleCheck("score", False, str(error))]
     holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
@@ -300,13 +305,36 @@ def _scored(bundle: Bundle, setup: Setup, trusted: Sequence[str], module: Callab
     outcomes = []
     for one in bundle.parts:
         own = module if one.factory or not bundle.members else None
-        aimed = settings_of(one, partial(fitted, one, trusted, own), own).aimed(setup.problem)
-        outcomes.append(evaluate(_searched(one, trusted, own), replace(setup, problem=aimed)))
+        try:
+            config, settings = _searched(one, trusted, own), settings_of(one, partial(fitted, one, trusted, own), own)
+        except Undefined as error:
+            raise Uncheckable("it takes the config") from error
+        aimed = replace(setup, problem=settings.aimed(setup.problem))
+        outcome, path = evaluate(config, aimed), one.provenance["path"]
+        outcomes.append(_at_step(outcome, config, path, aimed) if bundle.members else outcome)
     if bundle.members:
-        point = score_of_mean(Scoring.of(setup), setup.averaging, outcomes, [*bundle.members.values()])
-        return point.val
+        return score_of_mean(Scoring.of(setup), setup.averaging, outcomes, [*bundle.members.values()]).val
     step = min(bundle.provenance["path"]["step"], outcomes[0].trajectory.steps - 1)
     return float(outcomes[0].trajectory.deciding.point(step).val)
+
+
+def _at_step(outcome: Outcome, config: Model, path: Mapping[str, Any], setup: Setup) -> Outcome:
+    """The outcome of a config at the step that was exported: what was stopped before its end may be better further on.
+
+    Raises
+    ------
+    Uncheckable
+        When it cannot be told what it says there.
+    """
+    step, along, curves = path["step"], outcome.along, outcome.trajectory.deciding
+    if step == outcome.step:
+        return outcome
+    if along is not None and step in along.steps:
+        return replace(outcome, step=step, predictions=along.decisions[along.steps.tolist().index(step)].astype(float))
+    ended = evaluate(config.at(path["value"]), setup)  # the same training to there, unless each fold ended by itself
+    if step < outcome.trajectory.steps and math.isclose(ended.point.val, curves.point(step).val, rel_tol=TOLERANCE):
+        return ended
+    raise Uncheckable(f"a member was stopped at step {step} of its path, and what it said there is not known any more")
 
 
 def _same(name: str, then: str, now: str, hint: str) -> BundleCheck:

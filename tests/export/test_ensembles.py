@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from clocks import shared_clock
 from samples import study
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -25,7 +27,9 @@ from regsearch.export.bundle.files import CARD, CONFIG, MODEL, PROVENANCE, sha25
 from regsearch.export.retrain import retrain
 from regsearch.export.serving import save_model, to_onnx
 from regsearch.export.verify import Evidence, verify
+from regsearch.models.deadline import Deadline
 from regsearch.results.ensemble import Ensemble
+from regsearch.study.limits import Limits
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,31 @@ def test_it_is_verified(searched: Study, exported: Path) -> None:
     verdict = verify(exported, Evidence(searched.problem, searched.folds, searched.setup.metrics[0]))
     found = {check.name: check.holds for check in verdict.checks}
     assert found == dict.fromkeys(["files", "versions", "example", "config", "data", "folds", "score"], True), verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steps", "inner", "holds"), [(200, 0.0, True), (0, 0.0, True), (0, 0.3, None)])
+def test_members_that_were_stopped_are_verified_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, inner: float, holds: bool | None
+) -> None:
+    """An ensemble of nets whose time was up has its score checked at the epochs that they had come to, whether what
+    they said there is kept on their way further or not; where folds end by themselves, only if it is.
+    """
+    early = t.EarlyStopping(150, patience=150, inner=inner)
+    space = Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), lr=Float(0.03, 0.3, log=True), early_stopping=early)
+    one = study(tmp_path, space=space, prune=False, n_jobs=1)
+    with monkeypatch.context() as patch:
+        deadline = Deadline(250, clock=shared_clock(), interrupted=threading.Event())
+        patch.setattr(Limits, "begin", lambda _: deadline)
+        results = one.run(6, quiet=True)
+    assert results.counts["stopped"] > 1
+    found = results.ensemble(size=4)
+    assert len(found.members) > 1
+    bundle = one.export(tmp_path / "bundle", found)
+    monkeypatch.setattr("regsearch.models.out_of_fold.STEPS", steps)
+    verdict = verify(bundle, Evidence(one.problem, one.folds, one.setup.metrics[0]))
+    assert {check.name: check.holds for check in verdict.checks}["score"] is holds, verdict
+    assert verdict.holds
 
 
 def edit_weights(bundle: Path) -> None:
