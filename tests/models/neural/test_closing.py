@@ -10,6 +10,7 @@ from clocks import shared_clock
 
 from regsearch.models.base import Candidate, Outcome
 from regsearch.models.deadline import Deadline
+from regsearch.models.halving import rung_epochs
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training.limits import StackLimits
 from regsearch.models.neural.training.stack import NO_TIME, Stack
@@ -72,6 +73,18 @@ def test_what_counts_where_it_is_stopped_is_left_for_the_reference_alone() -> No
     kept = score.keys() - {one.number for one in left}
     assert kept
     assert max(score[one.number] for one in left) <= max(score[number] for number in kept)
+
+
+@pytest.mark.slow
+def test_there_is_time_to_bring_the_other_folds_to_where_the_first_is() -> None:
+    """Trials that choose their epoch and have passed a rung on one fold are not left while the others can catch up."""
+    chooses = [config.replace(early_stopping=t.EarlyStopping(400, patience=400)) for config in CONFIGS[:4]]
+    candidates = [Candidate(i, config) for i, config in enumerate(chooses)]
+    rung = rung_epochs(400, 1)[0]
+    found, _ = run(4 * rung * 4, candidates, prune=True)  # an epoch of a fold of each takes about one
+    standing = [one for one in found if one.stands]
+    assert standing
+    assert all(rung <= one.trajectory.steps < 400 for one in standing)
 
 
 @pytest.mark.slow

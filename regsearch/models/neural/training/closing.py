@@ -1,10 +1,10 @@
 """Which trials still come to their end before the time of a run is up: what trains beside them slows them down.
 
 All rows advance together, so a trial ends after as many epochs of all rows as it has left. A trial that chooses its
-epoch counts wherever it is stopped, once it trains on all folds; another, and the reference, at its end alone. Where
-there is no time for that, trials are left: of those that need their end the ones that are furthest from it, so many
-that the one next to it gets there; of the others the worst, so many that the reference does. And no trial begins that
-could not end any more. A run that is cut off thus has used its time for trials that count.
+epoch counts wherever it is stopped, once all folds are where its first one is; another, and the reference, at its end
+alone. Where there is no time for that, trials are left: of those that do not count yet the ones that are furthest from
+it, so many that the one next to it gets there; of the others the worst, so many that the reference does. And no trial
+begins that could not end any more. A run that is cut off thus has used its time for trials that count.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class Closing:
         searched = [run for run in going if run.candidate.role != REFERENCE]
         standing = sorted((run for run in searched if run.stands), key=_by_score)
         needing = sorted((run for run in searched if not run.stands), key=self._by_end)
-        beside = _rows([*references, *standing])
+        beside = self._rows([*references, *standing])
         late = needing[max(self._room(needing[:1], needing, beside), 0 if standing else 1) :]
-        room = self._room(references, standing, _rows(references) + _rows(needing) - _rows(late))
+        room = self._room(references, standing, self._rows(references) + self._rows(needing) - self._rows(late))
         return late + (standing[room:] if room else [])  # beside none of them a reference gets there in no case
 
     def _room(self, ending: Sequence[TrainingRun], runs: Sequence[TrainingRun], beside: int) -> int:
         """How many of some trials, the first of them, let others come to their end, beside so many rows."""
         left = max(map(self._left, ending), default=0.0)
-        return sum(self._within(left, beside + _rows(runs[:count])) for count in range(1, len(runs) + 1))
+        return sum(self._within(left, beside + self._rows(runs[:count])) for count in range(1, len(runs) + 1))
 
     def _within(self, epochs: float, rows: int) -> bool:
         """Whether there is time for so many epochs of so many rows; nothing is known of it before the first ones."""
@@ -83,9 +83,17 @@ class Closing:
         """How near a trial is to its end, then how good it is."""
         return self._left(run), *_by_score(run)
 
+    def _rows(self, runs: Sequence[TrainingRun]) -> int:
+        """How many of them train, with those that are about to train on all folds."""
+        return sum(self.folds if run.partial and run.judged else len(run.folds) for run in runs)
+
     def _left(self, run: TrainingRun) -> float:
-        """Epochs until a trial is likely to end; one on a single fold has those of the other folds before it."""
-        return (run.config.last - (0 if run.partial else run.epoch)) * self._share
+        """Epochs until a trial is likely to count; one on a single fold has those of the other folds before it."""
+        end = (run.config.last - (0 if run.partial else run.epoch)) * self._share
+        if not run.partial or not run.selection.chooses:
+            return end
+        rung = run.rungs[0]
+        return min(end, max(0, rung - run.epoch) + max(rung, run.epoch))
 
     @property
     def _share(self) -> float:
@@ -97,7 +105,3 @@ def _by_score(run: TrainingRun) -> tuple[float, int]:
     """How good a trial is so far, the best first."""
     score = float(np.nanmean(run.deciding[:, run.step])) if run.epoch else -math.inf
     return -score, run.candidate.number
-
-
-def _rows(runs: Sequence[TrainingRun]) -> int:
-    return sum(len(run.folds) for run in runs)
