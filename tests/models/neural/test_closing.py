@@ -83,7 +83,7 @@ def test_there_is_time_to_bring_the_other_folds_to_where_the_first_is() -> None:
     rung = rung_epochs(400, 1)[0]
     found, _ = run(4 * rung * 4, candidates, prune=True)  # an epoch of a fold of each takes about one
     standing = [one for one in found if one.stands]
-    assert standing
+    assert len(standing) > 1
     assert all(rung <= one.trajectory.steps < 400 for one in standing)
 
 
