@@ -47,7 +47,7 @@ def duality_gap(
     instead of the loss, which leaves the objective as it is and u + convexity w in place of u; that makes the gap
     quadratic in the error of w, as the suboptimality is. The smaller gap counts. A power that is not known is infinite.
     """
-    excess, penalty, slope, fitted, norm, shrink = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0
+    excess, penalty, slope, fitted, norm = 0.0, 0.0, 0.0, 0.0, 0.0
     ridge = lambda_ * l2
     for j in range(w.shape[0]):  # without a branch, for vector instructions
         threshold, size = lambda_ * min(l1[j], HEAVIEST), abs(w[j])
@@ -57,17 +57,18 @@ def duality_gap(
         norm += size * size
         over = max(abs(gradient[j] + convexity * w[j]) - threshold, 0.0)
         excess += over * over
-    for j in range(w.shape[0]):
-        threshold, size = lambda_ * l1[j], abs(gradient[j])
-        if size > threshold:
-            shrink = min(shrink, threshold / size)
-    gap = penalty - shrink * slope
-    if shrink < 1.0:
-        gap += (1.0 - shrink) ** 2 / 2 * max(power - fitted - slope, 0.0)
-    square = ridge + convexity
+    square, least = ridge + convexity, np.inf
     if square > 0.0:
-        gap = min(gap, penalty - slope - convexity / 2 * norm + excess / (2 * square))
-    return max(gap, 0.0)
+        least = penalty - slope - convexity / 2 * norm + excess / (2 * square)
+    gap, shrink = penalty - slope, 1.0
+    for j in range(w.shape[0]):
+        if gap >= least:  # the further it is shrunk, the larger
+            break
+        threshold, size = lambda_ * l1[j], abs(gradient[j])
+        if shrink * size > threshold:
+            shrink = threshold / size
+            gap = penalty - shrink * slope + (1.0 - shrink) ** 2 / 2 * max(power - fitted - slope, 0.0)
+    return max(min(gap, least), 0.0)
 
 
 @summed
@@ -94,39 +95,51 @@ def _take_off(values: Array, step: float, row: Array) -> None:
 take_off = compiled(_take_off, plain=_taken_off)
 
 
-def _both_taken_off(values: Array, step: float, other: float, rows: Reals, j: int, k: int) -> None:
-    values -= step * rows[j, : len(values)] + other * rows[k, : len(values)]
+def _four_taken_off(
+    values: Array, rows: Reals, j: int, a: float, k: int, b: float, m: int, c: float, q: int, d: float
+) -> None:
+    size = len(values)
+    values -= a * rows[j, :size] + b * rows[k, :size] + c * rows[m, :size] + d * rows[q, :size]
 
 
-def _take_both_off(values: Array, step: float, other: float, rows: Reals, j: int, k: int) -> None:
-    """Take multiples of two rows, or of their beginnings, off values, which are read and written once."""
+def _take_four_off(
+    values: Array, rows: Reals, j: int, a: float, k: int, b: float, m: int, c: float, q: int, d: float
+) -> None:
+    """Take multiples of four rows, or of their beginnings, off values, which are read and written once."""
     for i in range(values.shape[0]):
-        values[i] -= step * rows[j, i] + other * rows[k, i]
+        values[i] -= a * rows[j, i] + b * rows[k, i] + c * rows[m, i] + d * rows[q, i]
 
 
-take_both_off = compiled(_take_both_off, plain=_both_taken_off, inline="always")
+take_four_off = compiled(_take_four_off, plain=_four_taken_off, inline="always")
 
 
 @fused
 def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_: float) -> None:
-    """Minimise over each coefficient in turn, in place; every other change waits, to be taken off with the next."""
-    waiting, step = 0, 0.0
+    """Minimise over each coefficient in turn, in place; three changes wait, to be taken off with the next."""
+    waiting, ridge = 0, lambda_ * l2
+    first, second, third, a, b, c = 0, 0, 0, 0.0, 0.0, 0.0  # those that wait, the last one first, and their steps
     for j in range(w.shape[0]):
+        threshold = lambda_ * l1[j]
+        target = gradient[j] - c * gram[third, j] - b * gram[second, j] - a * gram[first, j]
+        if w[j] == 0.0 and abs(target) <= threshold:
+            continue
         curvature = gram[j, j]
-        if curvature <= 0.0 or np.isinf(l1[j]):
+        if curvature <= 0.0:
             continue
-        target = gradient[j] - step * gram[waiting, j] + curvature * w[j]
-        new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (curvature + lambda_ * l2)
-        if new == w[j]:
-            continue
-        if step == 0.0:
-            waiting, step = j, new - w[j]
-        else:
-            take_both_off(gradient, step, new - w[j], gram, waiting, j)
-            step = 0.0
+        target += curvature * w[j]
+        new = 0.0
+        if abs(target) > threshold:
+            new = (target - np.copysign(threshold, target)) / (curvature + ridge)
+        step = new - w[j]
         w[j] = new
-    if step != 0.0:
-        take_off(gradient, step, gram[waiting])
+        if waiting == 3:
+            take_four_off(gradient, gram, j, step, first, a, second, b, third, c)
+            waiting, a, b, c = 0, 0.0, 0.0, 0.0
+        else:
+            first, second, third, a, b, c = j, first, second, step, a, b
+            waiting += 1
+    if waiting:
+        take_four_off(gradient, gram, first, a, second, b, third, c, third, 0.0)
 
 
 @compiled
