@@ -15,6 +15,8 @@ STEPS = 24  # of a path, beside the chosen one, whose decisions are kept at most
 BYTES = 2**18  # that they may take of a trial: of many rows fewer steps, where there is less luck in choosing one
 
 ROUNDED = 1e-4  # of the deviation of decisions: how far single precision may round them
+HALF_A_DIGIT = 2.0**-24  # of a number: how far it does at most, ...
+TINY, HUGE = 1e-30, 1e30  # ... between these
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,21 @@ class PathDecisions:
     decisions: NDArray[np.floating[Any]]
 
     @classmethod
-    def of(cls, steps: Sequence[int], decisions: Sequence[Array]) -> PathDecisions | None:
+    def of(cls, steps: Sequence[int], decisions: Sequence[Array] | Array) -> PathDecisions | None:
         """Those of some steps, each ``[n, m]``; `None` for no step."""
         if not len(steps):
             return None
-        return cls(np.asarray(steps, dtype=np.intp), compact(np.stack(decisions)))
+        return cls(np.asarray(steps, dtype=np.intp), compact(np.asarray(decisions)))
 
 
 def compact(decisions: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Decisions in single precision; as they are where that would round their differences, far from 0."""
     finite = np.isfinite(decisions)
     known = decisions if finite.all() else decisions[finite]
-    rounding = float(np.abs(known - known.astype(np.float32)).max(initial=0.0))
-    rounded = rounding <= ROUNDED * float(known.std() if known.size else 0.0)
+    least = ROUNDED * float(known.std() if known.size else 0.0)
+    largest = max(float(known.max(initial=0.0)), -float(known.min(initial=0.0)))
+    rounded = TINY < HALF_A_DIGIT * largest <= least and largest < HUGE  # which says so without a look at each
+    rounded = rounded or float(np.abs(known - known.astype(np.float32)).max(initial=0.0)) <= least
     return decisions.astype(np.float32) if rounded else decisions
 
 
@@ -100,11 +104,13 @@ def out_of_fold_mean(parts: Iterable[tuple[Rows, Array]], shape: tuple[int, int]
     Array
         ``[n, m]``; NaN in rows that no fold validates.
     """
-    total, times = np.zeros(shape, order="F"), np.zeros((shape[0], 1))
+    total, times = np.zeros(shape, order="F"), np.zeros(shape[0])
     for rows, decisions in parts:
+        again = times[rows].any()
         for of_all, made in zip(total.T, decisions.T, strict=True):  # quicker than whole rows, which are short
-            of_all[rows] += made
+            of_all[rows] = of_all[rows] + made if again else made
         times[rows] += 1
-    with np.errstate(invalid="ignore"):
-        total /= times
+    if (times != 1).any():
+        with np.errstate(invalid="ignore"):
+            total /= times[:, None]
     return total

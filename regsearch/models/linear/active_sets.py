@@ -41,12 +41,13 @@ class ActiveSets:
     def __init__(
         self, source: Source, terms: Terms, scale: str, convexity: Array, whole: bool, single: bool, max_sweeps: int
     ) -> None:  # fmt: skip
-        self.source, self.scale, self.max_sweeps = source, scale, max_sweeps
+        self.source, self.scale, self.whole, self.max_sweeps = source, scale, whole, max_sweeps
         self.moment, self.power, self.convexity = source.moment(scale), source.power, convexity
         folds, p = self.moment.shape
         self.l1 = np.ascontiguousarray(np.broadcast_to(terms.l1, (folds, p, 1))[:, :, 0], dtype=np.float64)
         self.l2 = float(terms.l2)
-        self.last = [PathPoint(_top(*of), np.zeros(p), of[0]) for of in zip(self.moment, self.l1, strict=True)]
+        tops = _tops(self.moment, self.l1)
+        self.last = [PathPoint(float(top), np.zeros(p), own) for top, own in zip(tops, self.moment, strict=True)]
         self.older: list[PathPoint | None] = [None] * folds
         self.residual = source.null
         self.active = [np.arange(p if whole else 0) for _ in range(folds)]
@@ -60,13 +61,13 @@ class ActiveSets:
         gradient, train, val = np.empty(0), np.empty(0), np.empty(0)  # of all folds, which come first
         ends = None if self.residual is None else self.residual.copy()
         guesses: list[PathPoint | None] = [None] * folds
-        for k in range(folds):
+        for k in range(0 if self.whole else folds):
             self._extend(k, self._foretold(k, lambdas))
         pending = list(range(folds))
         while pending:
-            shares = np.stack([self._walk(k, w[k], lambdas, tolerances, guesses[k]) for k in pending])
+            walks = [self._walk(k, w[k], lambdas, tolerances, guesses[k]) for k in pending]
             these = slice(None) if len(pending) == folds else pending  # a view of all is no copy
-            state = self.source.evaluate(pending, w[these], self.scale, self._blends(pending, shares))
+            state = self.source.evaluate(pending, w[these], self.scale, *self._known(pending, walks))
             if len(pending) == folds:
                 gradient, train, val = state.gradient, state.train, state.val
             else:
@@ -88,8 +89,8 @@ class ActiveSets:
         asked = np.abs(gradient) > MARGIN * lambdas[-1] * self.l1[k]
         return np.asarray(asked | (np.abs(last.kept) > lambdas[0] * self.l1[k]))
 
-    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: PathPoint | None) -> Array:
-        """Write coefficients ``[S, p]`` of a fold; what each point is made of, ``[S, S + 1]``."""
+    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: PathPoint | None) -> Walk:
+        """The way of a fold, whose coefficients ``[S, p]`` are written to w."""
         some = self.active[k]
         descent = self._descent(k, some, guess or self.last[k])
         older, last = (None if node is None else descent.node(node, some) for node in (self.older[k], self.last[k]))
@@ -97,8 +98,8 @@ class ActiveSets:
         first = None if guess is None else guess.w[some]
         walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, first, self.max_sweeps)
         walk.go()
-        w[:, some] = walk.w[2:]
-        return walk.made[2:]
+        w[:, slice(None) if self.whole else some] = walk.w[2:]
+        return walk
 
     def _descent(self, k: int, some: Rows, near: PathPoint) -> Descent:
         """What its own columns explain of a fold."""
@@ -110,9 +111,12 @@ class ActiveSets:
         at = PathPoint(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
         return GramDescent(gram, at, *of, l1, self.l2)
 
-    def _blends(self, folds: list[int], shares: Array) -> Blends:
-        residual = None if self.residual is None else self.residual[folds]
-        return Blends(shares, np.stack([self.last[k].kept for k in folds]), residual)
+    def _known(self, folds: list[int], walks: list[Walk]) -> tuple[Blends | None, Array | None]:
+        """What a source need not be asked for; see `Source.evaluate`."""
+        if self.residual is None:
+            return None, np.stack([walk.kept[2:] for walk in walks]) if self.whole else None
+        before = np.stack([self.last[k].kept for k in folds])
+        return Blends(np.stack([walk.made[2:] for walk in walks]), before, self.residual[folds]), None
 
     def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
         power, convexity = float(self.power[k]), float(self.convexity[k])
@@ -120,7 +124,7 @@ class ActiveSets:
 
     def _extended_where_violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
         """Whether columns had to be added because the gap over all of them is too large."""
-        if np.all(gap <= tolerances * self.power[k] / 2):
+        if self.whole or np.all(gap <= tolerances * self.power[k] / 2):
             return False
         return self._extend(k, np.any(np.abs(gradient) > lambdas[:, None] * self.l1[k], axis=0))
 
@@ -188,7 +192,7 @@ def _with_room(values: Array, known: int, count: int, width: int | None = None) 
     return made
 
 
-def _top(moment: Array, l1: Array) -> float:
-    """The lambda from which on no coefficient is in use; infinite where some are not penalised."""
+def _tops(moment: Array, l1: Array) -> Array:
+    """``[K]`` lambdas from which on no coefficient is in use; infinite where some are not penalised."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.max(np.abs(moment) / l1, initial=0.0, where=moment != 0.0))
+        return np.asarray(np.max(np.abs(moment) / l1, axis=1, initial=0.0, where=moment != 0.0))

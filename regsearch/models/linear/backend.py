@@ -332,8 +332,8 @@ class LinearBackend:
     def _predictions(self, path: FittedPath, step: int, solver: Solver) -> tuple[Array, PathDecisions | None]:
         """``[n, m]`` decisions outside training at the chosen step, and those at others."""
         others = spread_steps(path.steps, step, steps_kept(self.design.shape[0], self.setup.problem.outputs))
-        chosen, *rest = self.predictions.at([path.place(one) for one in (step, *others)], solver)
-        return chosen.copy(), PathDecisions.of(others, rest)
+        made = self.predictions.at([path.place(one) for one in (step, *others)], solver)
+        return made[0].copy(), PathDecisions.of(others, made[1:])
 
 
 def _unsolved(path: FittedPath, solver: Solver) -> NDArray[np.bool_] | None:

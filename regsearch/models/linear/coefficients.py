@@ -69,6 +69,13 @@ class Coefficients:
         """``[K, S, p, m]``."""
         return np.stack([self.fold(k) for k in range(len(self.values))])
 
+    def point(self, step: int) -> Array:
+        """``[K, p, m]`` of one point."""
+        made = np.zeros((len(self.values), self.p, self.values[0].shape[2]))
+        for one, columns, values in zip(made, self.columns, self.values, strict=True):
+            one[columns] = values[step]
+        return made
+
     def together(self, folds: range) -> tuple[Rows, Array]:
         """Columns ``[u]`` that some folds use, ascending, and their coefficients ``[F, S, u, m]``."""
         masks = [self.values[k].any(axis=(0, 2)) for k in folds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,8 @@ from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import NUMBERS
 
 LEAST = 32  # columns that are copied at a time
-UNROLLED = 4  # columns, and decisions, that are at hand together
+UNROLLED = 4  # columns, and decisions, that are at hand together ...
+ROWS = 1032  # ... of so many rows: few enough to stay in the cache, and none that lie a power of two apart
 
 
 def decisions(matrix: Matrix, coef: Array) -> Array:
@@ -72,31 +74,58 @@ def _add_parts(turned: Array, rows: Rows, ends: Rows, columns: Rows, coef: Array
         made[:, start:end] += of_fold @ turned[some[:, None], rows[start:end]]
 
 
+@compiled
+def _copy(turned: Array, columns: Rows, rows: Rows, values: Array) -> None:
+    """Write some rows of four columns of ``[p, n]`` one column behind another, each in a room of its own."""
+    one, two, three, four = turned[columns[0]], turned[columns[1]], turned[columns[2]], turned[columns[3]]
+    for i in range(len(rows)):
+        row = np.uintp(rows[i])  # which does not count from the end
+        values[i], values[ROWS + i] = one[row], two[row]
+        values[2 * ROWS + i], values[3 * ROWS + i] = three[row], four[row]
+
+
+@partial(compiled, fastmath={"contract"})
+def _add_products(values: Array, w: Array, sums: Array, count: int) -> None:
+    """Add to four sums what four columns, copied, make of so many rows by coefficients ``[4, 4]``."""
+    a, b, d, e = w[0, 0], w[0, 1], w[0, 2], w[0, 3]
+    f, g, h, m = w[1, 0], w[1, 1], w[1, 2], w[1, 3]
+    o, p, q, r = w[2, 0], w[2, 1], w[2, 2], w[2, 3]
+    s, t, u, v = w[3, 0], w[3, 1], w[3, 2], w[3, 3]
+    for i in range(count):
+        x1, x2, x3, x4 = values[i], values[ROWS + i], values[2 * ROWS + i], values[3 * ROWS + i]
+        sums[i] += x1 * a + x2 * b + x3 * d + x4 * e
+        sums[ROWS + i] += x1 * f + x2 * g + x3 * h + x4 * m
+        sums[2 * ROWS + i] += x1 * o + x2 * p + x3 * q + x4 * r
+        sums[3 * ROWS + i] += x1 * s + x2 * t + x3 * u + x4 * v
+
+
 def _add_numbers_of_parts(turned: Array, rows: Rows, ends: Rows, columns: Rows, coef: Array, made: Array) -> None:
     """Add to ``[C, rows]`` what columns ``[F, a]`` of ``[p, n]`` make of each part, by coefficients ``[F, C, a]``.
 
-    Both C and a are multiples of four. Folds come inside columns, so that one is read while it is in the cache.
+    Both C and a are multiples of four. Of some rows of each part folds come inside columns, so that these are read
+    while they are in the cache; what is summed lies in rooms of one length, so that numbers are added four at a time.
     """
-    for j in range(0, columns.shape[1], UNROLLED):
-        for k in range(columns.shape[0]):
-            at = columns[k, j : j + UNROLLED]
-            one, two, three, four = turned[at[0]], turned[at[1]], turned[at[2]], turned[at[3]]
-            for c in range(0, coef.shape[1], UNROLLED):
-                w = coef[k, c : c + UNROLLED, j : j + UNROLLED]
-                if not w.any():
+    folds, count, width = coef.shape
+    values, sums = np.empty(UNROLLED * ROWS), np.empty(folds * count * ROWS)
+    longest = np.max(ends[1:] - ends[:-1])
+    for start in range(0, longest, ROWS):
+        for at in range(0, len(sums), ROWS):
+            sums[at : at + min(longest - start, ROWS)] = 0.0
+        for j in range(0, width, UNROLLED):
+            for k in range(folds):
+                here = rows[ends[k] + start : min(ends[k] + start + ROWS, ends[k + 1])]
+                if not len(here) or not coef[k, :, j : j + UNROLLED].any():
                     continue
-                first, second, third, fourth = made[c], made[c + 1], made[c + 2], made[c + 3]
-                a, b, d, e = w[0, 0], w[0, 1], w[0, 2], w[0, 3]
-                f, g, h, m = w[1, 0], w[1, 1], w[1, 2], w[1, 3]
-                o, p, q, r = w[2, 0], w[2, 1], w[2, 2], w[2, 3]
-                s, t, u, v = w[3, 0], w[3, 1], w[3, 2], w[3, 3]
-                for i in range(ends[k], ends[k + 1]):
-                    row = rows[i]
-                    x1, x2, x3, x4 = one[row], two[row], three[row], four[row]
-                    first[i] += x1 * a + x2 * b + x3 * d + x4 * e
-                    second[i] += x1 * f + x2 * g + x3 * h + x4 * m
-                    third[i] += x1 * o + x2 * p + x3 * q + x4 * r
-                    fourth[i] += x1 * s + x2 * t + x3 * u + x4 * v
+                _copy(turned, columns[k, j : j + UNROLLED], here, values)
+                for c in range(0, count, UNROLLED):
+                    w = coef[k, c : c + UNROLLED, j : j + UNROLLED]
+                    at = (k * count + c) * ROWS
+                    _add_products(values, w, sums[at : at + UNROLLED * ROWS], len(here))
+        for k in range(folds):
+            first, end = ends[k] + start, min(ends[k] + start + ROWS, ends[k + 1])
+            for c in range(count if end > first else 0):
+                at = (k * count + c) * ROWS
+                made[c, first:end] += sums[at : at + end - first]
 
 
 add_parts = compiled(_add_numbers_of_parts, _add_parts, fastmath={"contract"})

@@ -29,11 +29,19 @@ import numpy as np
 from scipy.linalg.lapack import dposv, sposv
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.kernels import Places, descend, descend_rows, duality_gap, follow, objective
+from regsearch.models.linear.kernels import (
+    ONWARD,
+    Places,
+    along,
+    descend,
+    descend_rows,
+    duality_gap,
+    follow,
+    objective,
+)
 from regsearch.models.linear.support import minimise_on_support
 
-AHEAD = 5  # lambdas of which the last is solved first
-FAR = 2.0  # times the way between the two points before that the next may be foretold
+AHEAD = 10  # lambdas of which the last is solved first
 SWEEPS = 12  # over the columns at one lambda, before its support leaps, at least ...
 SHARE = 0.02  # ... and of each column in use, as a leap costs more the more there are
 MANY = 150  # columns in use from which a leap is by conjugate gradients, ...
@@ -57,7 +65,7 @@ class PathPoint(NamedTuple):
 def onward(older: PathPoint | None, last: PathPoint, lambda_: float) -> tuple[Array, Array]:
     """Coefficients, and what is kept, where two points before are heading at a lambda; of one alone, that itself."""
     share = 0.0 if older is None else (last.lambda_ - lambda_) / max(older.lambda_ - last.lambda_, 1e-300)
-    if older is None or not 0.0 < share <= FAR:
+    if older is None or not 0.0 < share <= ONWARD:
         return last.w.copy(), last.kept.copy()
     return last.w + share * (last.w - older.w), last.kept + share * (last.kept - older.kept)
 
@@ -129,7 +137,7 @@ class Walk:
         if guess is not None:
             self.w[-1], self.kept[-1] = guess, descent.beside(guess)
             self.plan = np.where(self.plan[:, :1] == steps + 1, steps + 1, self.plan)
-        self.along = _along(self.plan, self.lambdas)
+        self.along = along(self.plan, self.lambdas)
 
     def go(self) -> None:
         """Solve all points."""
@@ -180,16 +188,6 @@ def _between(start: int, end: int) -> list[tuple[int, int, int]]:
     return [(middle, start, end), *_between(start, middle), *_between(middle, end)]
 
 
-def _along(order: Places, lambdas: Array) -> Array:
-    """How far points are from the first to the other of a plan; 0, at the first, where that is not known or too far."""
-    node, first, other = lambdas[order].T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (first - node) / (first - other)
-    past = first <= other
-    share = np.where(past, np.where(share >= -FAR, np.minimum(share, 0.0), 0.0), np.clip(share, 0.0, 1.0))
-    return np.where(np.isfinite(share), share, np.where(past, 0.0, 1.0))
-
-
 @dataclass(frozen=True)
 class GramDescent:
     """From a Gram matrix of the columns, as far as the way from a point goes whose gradient is known.
@@ -221,7 +219,8 @@ class GramDescent:
         return self.gram[: len(self.moment), : len(self.moment)]
 
     def beside(self, w: Array) -> Array:
-        return np.asarray(self.near.kept - (w - self.near.w).astype(self.gram.dtype) @ self._own)
+        away = w - self.near.w
+        return np.asarray(self.near.kept - away.astype(self.gram.dtype) @ self._own) if away.any() else self.near.kept
 
     def patience(self, w: Array) -> int:
         return max(SWEEPS, int(SHARE * np.count_nonzero(w)))

@@ -100,6 +100,7 @@ class FittedPath:
         if self.fitted:
             self.fitted[-1] = replace(self.fitted[-1], last=None)  # of many columns it is large
         self.fitted.append(one)
+        vars(self).pop("read", None)
 
     @cached_property
     def limit(self) -> FittedPiece | None:
@@ -125,7 +126,7 @@ class FittedPath:
         """One `Curves` for each metric, over all steps so far."""
         return [_joined(along) for along in zip(*(one.curves for one in self.fitted), strict=True)]
 
-    @property
+    @cached_property
     def read(self) -> list[ReadCurve]:
         """Those that tell where the path ends: the deciding one, and beside steps the loss."""
         smooth = [one.smooth for one in self.fitted if one.smooth is not None]

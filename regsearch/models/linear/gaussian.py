@@ -31,6 +31,7 @@ from regsearch.models.linear.active_sets import ActiveSets
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms, Quadratic
+from regsearch.models.linear.kernels import used_columns
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.newton import QUICK
 from regsearch.models.linear.penalty import Terms
@@ -256,11 +257,10 @@ class Gaussian:
 
     def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
-        used = (w != 0).astype(np.float64)
-        count = np.count_nonzero(w, axis=-1).astype(np.float64)
+        powers = column_powers(self.design, scale)
+        count, power = np.stack([used_columns(*of) for of in zip(w, powers, strict=True)], axis=1)
         if not strengths.any():
             return np.asarray(count)
-        power = (used @ column_powers(self.design, scale)[:, :, None])[..., 0]
         rank = np.array([[len(rows) - 1.0] for rows in self.design.train])
         most = most_freedom(np.minimum(count, rank), power, strengths)
         if isinstance(self.source, FromRows):

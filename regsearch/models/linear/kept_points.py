@@ -62,7 +62,7 @@ class KeptPoints:
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""
         assert self.coef is not None, "what is said there is kept"
-        return self.coef.part(slice(step, step + 1)).dense()[:, 0], self.intercept[:, step]
+        return self.coef.point(step), self.intercept[:, step]
 
 
 class PathPredictions:

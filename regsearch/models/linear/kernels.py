@@ -32,6 +32,7 @@ fused = partial(compiled, fastmath={"contract"})
 summed = partial(compiled, fastmath={"reassoc", "contract"})
 HISTORY = 5  # sweeps between two extrapolations
 HEAVIEST = 1e150  # stands for a weight that is infinite
+ONWARD = 2.0  # times the way between the two points before that the next may be foretold
 FAR = 100.0  # sum of the sizes of shares from which an extrapolation magnifies the rounding of residuals
 
 
@@ -80,6 +81,20 @@ def duality_gaps(
     for step in range(lambdas.shape[0]):
         gaps[step] = duality_gap(w[step], gradient[step], moment, power, convexity, l1, l2, lambdas[step])
     return gaps
+
+
+@summed
+def used_columns(w: Array, powers: Array) -> Array:
+    """``[2, S]``: how many coefficients ``[S, p]`` are not zero, and the sum of the powers ``[p]`` of their columns."""
+    found = np.empty((2, w.shape[0]))
+    for step in range(w.shape[0]):
+        count, power = 0.0, 0.0
+        for j in range(w.shape[1]):
+            used = 1.0 if w[step, j] != 0.0 else 0.0
+            count += used
+            power += used * powers[j]
+        found[0, step], found[1, step] = count, power
+    return found
 
 
 def _taken_off(values: Array, step: float, row: Array) -> None:
@@ -241,6 +256,20 @@ def descend(
     if combined:
         gradient_at(gram, near, near_gradient, w, gradient)
     return duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance
+
+
+@compiled
+def along(plan: Places, lambdas: Array) -> Array:
+    """How far points are from the first to the other of a plan; 0, at the first, where that is not known or too far."""
+    shares = np.zeros(len(plan))
+    for q in range(len(plan)):
+        node, first, other = lambdas[plan[q, 0]], lambdas[plan[q, 1]], lambdas[plan[q, 2]]
+        if first <= other:
+            known = np.isfinite(other) and other > first and first - node <= ONWARD * (other - first)
+            shares[q] = min((first - node) / (first - other), 0.0) if known else 0.0
+        else:
+            shares[q] = min(max((first - node) / (first - other), 0.0), 1.0) if np.isfinite(first) else 1.0
+    return shares
 
 
 @compiled

@@ -95,6 +95,8 @@ class Terms(GeneralTerms):
         glmnet's convention, an L1 share of 1e-3, gives the grid a top all the same.
         """
         l1 = np.broadcast_to(self.l1, gradient.shape)
+        if np.all(np.asarray(self.l1) > 0) and not self.limited:
+            return float(np.max(np.abs(gradient) / l1, initial=0.0))
         if not np.any(l1 > 0):
             l1 = (
                 np.broadcast_to(1e-3 * np.asarray(self.l2), gradient.shape)

@@ -34,6 +34,7 @@ from regsearch.models.linear.working_columns import times
 
 AT_ONCE = 64  # columns that are copied, to be multiplied ...
 LEAST = 8  # ... or as few of long ones
+ROUNDING = 1e-12  # of twice the null model's loss: what a duality gap may be off by for a gradient that was kept
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ class Blends:
         ``[F, S, S + 1]`` that steps have in the point before them all, and in each other; those that do not lie between
         others have themselves alone.
     gradient, residual
-        ``[F, p]``, and ``[F, n]`` by those who read the rows, of the point before.
+        ``[F, p]`` and ``[F, n]`` of the point before.
     """
 
     shares: Array
     gradient: Array
-    residual: Array | None
+    residual: Array
 
     @property
     def own(self) -> NDArray[np.bool_]:
@@ -107,8 +108,18 @@ class Source(Protocol):
         """The training rows of one fold; `None` where products of columns are always the better choice."""
         ...
 
-    def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
-        """Gradient and losses of coefficients ``[F, S, p]``, some of which may lie between others."""
+    def evaluate(
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+    ) -> Evaluation:
+        """Gradient and losses of coefficients ``[F, S, p]``.
+
+        Parameters
+        ----------
+        blends
+            Which of them lie between others: for those who read the rows.
+        kept
+            ``[F, S, p]`` gradients as they were kept on the way there, but for rounding that has added up: for others.
+        """
         ...
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
@@ -201,12 +212,28 @@ class FromMoments:
     def rows(self, k: int) -> None:
         return None
 
-    def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
+    def evaluate(
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+    ) -> Evaluation:
         index = list(folds)
-        moment = self.moment(scale)[index][:, None]
-        gradient = moment - _times(w, self.gram(scale), index)
-        train = self.power[index, None] - (w * (moment + gradient)).sum(axis=-1)
-        return Evaluation(gradient, np.maximum(train, 0.0), self._val_loss(index, w, scale))
+        gradient = None if kept is None else self._kept(index, w, scale, kept)
+        if gradient is None:
+            gradient = self._gradients(index, w, scale)
+        slope = _along(w, self.moment(scale)[index]) + _sums(w, gradient)
+        train = np.maximum(self.power[index, None] - slope, 0.0)
+        return Evaluation(gradient, train, self._val_loss(index, w, scale))
+
+    def _gradients(self, index: list[int], w: Array, scale: str) -> Array:
+        return np.asarray(self.moment(scale)[index][:, None] - _times(w, self.gram(scale), index))
+
+    def _kept(self, index: list[int], w: Array, scale: str, kept: Array) -> Array | None:
+        """Gradients that were kept, where they are those of the last step but for rounding, and exact there."""
+        last = self._gradients(index, w[:, -1:], scale)[:, 0]
+        off = np.abs(last - kept[:, -1]).max(axis=1, initial=0.0) * np.abs(w[:, -1]).sum(axis=1)
+        if (off > ROUNDING * self.power[index]).any():
+            return None
+        kept[:, -1] = last
+        return kept
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
         state = self.evaluate(folds, w, scale)
@@ -219,14 +246,27 @@ class FromMoments:
         """Squared bias plus variance of the validation residuals."""
         coef = w * self._design.inverse_scales(scale)[index][:, None]
         drift = self._val_centers[index] - self.centers[index]
-        bias = (self._val_target - self.target)[index][:, None] - np.einsum("fsp,fp->fs", coef, drift)
-        explained = coef * (2 * self._val_moment[index][:, None] - _times(coef, self._val_gram, index))
-        return np.asarray(np.maximum(bias**2 + self._val_power[index][:, None] - explained.sum(axis=-1), 0.0))
+        bias = (self._val_target - self.target)[index][:, None] - _along(coef, drift)
+        explained = 2 * _along(coef, self._val_moment[index]) - _sums(coef, _times(coef, self._val_gram, index))
+        return np.asarray(np.maximum(bias**2 + self._val_power[index][:, None] - explained, 0.0))
 
 
 def _times(w: Array, matrices: Array, folds: list[int]) -> Array:
     """``[F, S, p]`` times those ``[K, p, p]`` of its folds, without a copy of them."""
-    return np.stack([one @ matrices[k] for k, one in zip(folds, w, strict=True)])
+    made = np.empty(w.shape)
+    for k, one, product in zip(folds, w, made, strict=True):
+        np.matmul(one, matrices[k], out=product)
+    return made
+
+
+def _along(w: Array, vectors: Array) -> Array:
+    """``[F, S]``: coefficients ``[F, S, p]`` times one vector for each fold ``[F, p]``."""
+    return np.asarray((w @ vectors[:, :, None])[..., 0])
+
+
+def _sums(w: Array, other: Array) -> Array:
+    """``[F, S]``: sums over p of products of ``[F, S, p]``."""
+    return np.asarray(np.einsum("fsp,fsp->fs", w, other))
 
 
 class FromRows:
@@ -286,13 +326,15 @@ class FromRows:
     def _of_rows(self, k: int) -> FoldRows:
         return FoldRows(self._design, k, self._null[k])
 
-    def evaluate(self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None) -> Evaluation:
+    def evaluate(
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+    ) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
         at = np.argwhere(own)
         of = index[at[:, 0]]
         residual = self._residuals(of, w, at, scale)
         gradient = self._gradients(of, residual, scale)
-        if blends is None or blends.residual is None or own.all():
+        if blends is None or own.all():
             residual, gradient = residual.reshape(*w.shape[:2], -1), gradient.reshape(w.shape)
         else:
             residual = _blended(blends.shares, own, blends.residual, residual)
