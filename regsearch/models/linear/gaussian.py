@@ -33,12 +33,13 @@ from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.kernels import used_columns
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
+from regsearch.models.linear.moment_source import FromMoments
 from regsearch.models.linear.newton import QUICK
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.precision import DOUBLE
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
-from regsearch.models.linear.sources import FromMoments, FromRows, Source
+from regsearch.models.linear.sources import FromRows, Source
 from regsearch.models.linear.spectrum import Spectrum
 from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint, convex, minimum
 from regsearch.models.linear.threads import all_threads

@@ -13,6 +13,7 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.few_rows import are_few, few_times
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, LEAST_USED, ReadColumns
 from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.row_columns import RowColumns
@@ -173,6 +174,8 @@ def times(spread: Array, matrix: Matrix) -> Array:
     flat = spread.reshape(-1, spread.shape[-1])
     if isinstance(matrix, RowTable):
         found = matrix.sums(flat)
+    elif isinstance(matrix, np.ndarray) and are_few(flat, matrix):
+        found = few_times(np.ascontiguousarray(flat), matrix.T)
     else:
         found = flat @ matrix if isinstance(matrix, np.ndarray) else np.ascontiguousarray((matrix.T @ flat.T).T)
     return np.asarray(found).reshape(*spread.shape[:-1], -1)

@@ -1,0 +1,154 @@
+"""Squared error from the moments of the folds' parts; for the notation see `sources.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from regsearch._types import Array, Reals, Rows
+from regsearch.models.linear.design import Design
+from regsearch.models.linear.moments import fold_moments
+from regsearch.models.linear.precision import Precision
+from regsearch.models.linear.sources import Blends, Evaluation
+from regsearch.models.linear.spectrum import Spectrum, primal
+
+ROUNDING = 1e-12  # of twice the null model's loss: what a duality gap may be off by for a gradient that was kept
+
+
+class Covariances:
+    """Weighted means and covariances of columns and targets, in the parts of each fold, for the sources of all targets.
+
+    Attributes
+    ----------
+    train, val
+        ``[K, p + t, p + t]`` covariances; of targets that differ between folds with a column for each fold's.
+    train_mean, val_mean
+        ``[K, p + t]``.
+    places
+        ``[t, K]``: which of those columns behind the p is that of a target in a fold.
+    """
+
+    def __init__(self, design: Design, y: Array) -> None:
+        t = y.shape[-1]
+        self.places = np.tile(np.arange(t)[:, None], design.folds)
+        if y.ndim == 3:
+            y, self.places = y.transpose(1, 2, 0).reshape(y.shape[1], -1), np.arange(t * len(y)).reshape(t, -1)
+        parts, width = 2 * design.folds, design.shape[1] + y.shape[1]
+        covariance, mean = np.empty((parts, width, width)), np.empty((parts, width))
+        for place, part in fold_moments(design, y):
+            np.divide(part.scatter, part.weight or np.nan, out=covariance[place])
+            mean[place] = part.mean
+        self.train, self.val = covariance[: design.folds], covariance[design.folds :]
+        self.train_mean, self.val_mean = mean[: design.folds], mean[design.folds :]
+        self._design = design
+        self._grams: dict[str, Array] = {}
+
+    def gram(self, scale: str) -> Array:
+        """``[K, p, p]``."""
+        if scale not in self._grams:
+            p, inverse = self._design.shape[1], self._design.inverse_scales(scale)
+            made = self._grams[scale] = self.train[:, :p, :p] * inverse[:, :, None]
+            made *= inverse[:, None, :]
+        return self._grams[scale]
+
+
+class FromMoments:
+    """Everything from the moments of the folds' parts: made for many rows, which are read once.
+
+    Parameters
+    ----------
+    known
+        Of all targets.
+    j
+        Which of them this one is.
+    """
+
+    def __init__(self, design: Design, known: Covariances, j: int = 0) -> None:
+        p, folds = design.shape[1], np.arange(design.folds)
+        own = p + known.places[j]
+        self._moment, self._val_moment = known.train[folds, :p, own], known.val[folds, :p, own]
+        self._val_power, self._val_gram = known.val[folds, own, own], known.val[:, :p, :p]
+        self._val_target, self._val_centers = known.val_mean[folds, own], known.val_mean[:, :p]
+        self.centers, self.target = known.train_mean[:, :p], known.train_mean[folds, own]
+        self.power = known.train[folds, own, own]
+        self._design, self.gram = design, known.gram
+
+    @classmethod
+    def of(cls, design: Design, y: Array) -> list[FromMoments]:
+        """One source for each of the targets ``[n, t]`` or ``[K, n, t]``, whose rows are read once for all."""
+        known = Covariances(design, y)
+        return [cls(design, known, j) for j in range(y.shape[-1])]
+
+    @property
+    def null(self) -> None:
+        return None
+
+    def moment(self, scale: str) -> Array:
+        return np.asarray(self._moment * self._design.inverse_scales(scale))
+
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        gram: Array = self.gram(scale)[k]
+        return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
+
+    def square(self, k: int, some: Rows, scale: str, precision: Precision) -> Reals:
+        return self.cross(k, some, some, scale).astype(precision.kind, copy=False)
+
+    def rows(self, k: int) -> None:
+        return None
+
+    def evaluate(
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+    ) -> Evaluation:
+        index = list(folds)
+        gradient = None if kept is None else self._kept(index, w, scale, kept)
+        if gradient is None:
+            gradient = self._gradients(index, w, scale)
+        slope = _along(w, self.moment(scale)[index]) + _sums(w, gradient)
+        train = np.maximum(self.power[index, None] - slope, 0.0)
+        return Evaluation(gradient, train, self._val_loss(index, w, scale))
+
+    def _gradients(self, index: list[int], w: Array, scale: str) -> Array:
+        return np.asarray(self.moment(scale)[index][:, None] - _times(w, self.gram(scale), index))
+
+    def _kept(self, index: list[int], w: Array, scale: str, kept: Array) -> Array | None:
+        """Gradients that were kept, where they are those of the last step but for rounding, and exact there."""
+        last = self._gradients(index, w[:, -1:], scale)[:, 0]
+        off = np.abs(last - kept[:, -1]).max(axis=1, initial=0.0) * np.abs(w[:, -1]).sum(axis=1)
+        if (off > ROUNDING * self.power[index]).any():
+            return None
+        kept[:, -1] = last
+        return kept
+
+    def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
+        state = self.evaluate(folds, w, scale)
+        return state.train, state.val
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), float(self._design.counts[k]))
+
+    def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
+        """Squared bias plus variance of the validation residuals."""
+        coef = w * self._design.inverse_scales(scale)[index][:, None]
+        drift = self._val_centers[index] - self.centers[index]
+        bias = (self._val_target - self.target)[index][:, None] - _along(coef, drift)
+        explained = 2 * _along(coef, self._val_moment[index]) - _sums(coef, _times(coef, self._val_gram, index))
+        return np.asarray(np.maximum(bias**2 + self._val_power[index][:, None] - explained, 0.0))
+
+
+def _times(w: Array, matrices: Array, folds: list[int]) -> Array:
+    """``[F, S, p]`` times those ``[K, p, p]`` of its folds, without a copy of them."""
+    made = np.empty(w.shape)
+    for k, one, product in zip(folds, w, made, strict=True):
+        np.matmul(one, matrices[k], out=product)
+    return made
+
+
+def _along(w: Array, vectors: Array) -> Array:
+    """``[F, S]``: coefficients ``[F, S, p]`` times one vector for each fold ``[F, p]``."""
+    return np.asarray((w @ vectors[:, :, None])[..., 0])
+
+
+def _sums(w: Array, other: Array) -> Array:
+    """``[F, S]``: sums over p of products of ``[F, S, p]``."""
+    return np.asarray(np.einsum("fsp,fsp->fs", w, other))
