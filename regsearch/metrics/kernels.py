@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.deviance import neg_tweedie
-from regsearch.metrics.predictions import winners
+from regsearch.metrics.predictions import log_sum_exp, winners
 from regsearch.metrics.residuals import errors_of, over_targets, weighted
 
 Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
@@ -41,13 +41,11 @@ def _squares(y: NDArray[Any], decision: Array, weights: Array) -> Array:
 
 
 def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    from scipy.special import logsumexp
-
     if decision.shape[2] == 1:
         margin = np.where(y[:, None] == 1, -decision[:, :, 0], decision[:, :, 0])
         return np.asarray(-(weights @ np.logaddexp(0.0, margin)))
     chosen = np.take_along_axis(decision, y[:, None, None], axis=2)[:, :, 0]
-    return np.asarray(-(weights @ (logsumexp(decision, axis=2) - chosen)))
+    return np.asarray(-(weights @ (log_sum_exp(decision) - chosen)))
 
 
 def _accuracy(y: NDArray[Any], decision: Array, weights: Array) -> Array:

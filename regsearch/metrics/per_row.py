@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.deviance import tweedie_deviance
-from regsearch.metrics.predictions import winners
+from regsearch.metrics.predictions import log_sum_exp, winners
 
 
 def _squares(y: NDArray[Any], decisions: Array) -> Array:
@@ -37,11 +37,9 @@ def _over_outputs(errors: Array) -> Array:
 
 
 def _log_likelihood(y: NDArray[Any], decisions: Array) -> Array:
-    from scipy.special import logsumexp
-
     if decisions.shape[2] == 1:
         return -np.logaddexp(0.0, np.where(y == 1, -decisions[:, :, 0], decisions[:, :, 0]))
-    return np.asarray(decisions[:, np.arange(len(y)), y] - logsumexp(decisions, axis=2))
+    return np.asarray(decisions[:, np.arange(len(y)), y] - log_sum_exp(decisions))
 
 
 def _right(y: NDArray[Any], decisions: Array) -> Array:

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, huber, softmax
+from scipy.special import expit, huber, logsumexp, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -33,7 +35,7 @@ from sklearn.metrics import (
 from regsearch import InvalidInput
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.kernels import FROM_MSE, KERNELS
-from regsearch.metrics.predictions import fixed_prediction, probabilities, winners
+from regsearch.metrics.predictions import fixed_prediction, log_sum_exp, probabilities, winners
 from regsearch.metrics.scorer import DEFAULTS, _name, known, resolve
 
 CLASSES = {"regression": 0, "binary": 2, "multiclass": 3}
@@ -305,6 +307,14 @@ def test_what_counts_is_known_by_its_function() -> None:
         (metric,) = resolve(other, problem("binary", text=False))
         assert not metric.counts
     assert metric.along(p, np.arange(3), np.ones((3, 1, 1))) == 0.123456789012345
+
+
+@given(arrays(float, (3, 2, 4), elements=st.one_of(st.floats(-800, 800), st.sampled_from([-np.inf, np.inf]))))
+def test_exponentials_are_summed_as_scipy_does(logits: NDArray[Any]) -> None:
+    """However large, infinite among them, logits have scipy's logarithm of their summed exponentials, and stay."""
+    before = logits.copy()
+    np.testing.assert_allclose(log_sum_exp(logits), logsumexp(logits, axis=2), rtol=1e-14, atol=1e-14)
+    np.testing.assert_array_equal(logits, before)
 
 
 def test_log_loss_of_certainty() -> None:
