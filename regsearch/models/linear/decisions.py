@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import NUMBERS
 
+Places = NDArray[np.int32]
 LEAST = 32  # columns that are copied at a time
 UNROLLED = 4  # columns, and decisions, that are at hand together ...
-ROWS = 1032  # ... of so many rows: few enough to stay in the cache, and none that lie a power of two apart
+ROWS = 2056  # ... of so many rows: few enough to stay in the cache, and none that lie a power of two apart
 
 
 def decisions(matrix: Matrix, coef: Array) -> Array:
@@ -53,35 +56,80 @@ def of_rows(values: Array, rows: Rows) -> Array:
     return np.take(turned, rows, axis=-1).T if turned.flags.c_contiguous else values[rows]
 
 
-def decisions_of_parts(matrix: Matrix, coef: Array, parts: Sequence[Rows]) -> list[Array]:
-    """``[C, r]`` of some rows of a matrix ``[n, p]``, a part for each of the coefficients ``[F, C, p]``."""
+@dataclass(frozen=True)
+class Parts:
+    """Rows of a matrix, a part for each fold, one behind another.
+
+    Attributes
+    ----------
+    rows, places, folds
+        ``[r]``: the rows of all parts in their order, as columns are read, the place of each, and whose it is.
+    ends
+        ``[F + 1]``: where each part begins, and the last one ends.
+    """
+
+    rows: Places
+    places: Places
+    folds: Places
+    ends: Rows
+
+    @classmethod
+    def of(cls, parts: Sequence[Rows]) -> Parts:
+        rows, sizes = np.concatenate(parts).astype(np.int32), [len(part) for part in parts]
+        places, folds = np.argsort(rows, kind="stable"), np.repeat(np.arange(len(parts), dtype=np.int32), sizes)
+        return cls(rows[places], places.astype(np.int32), folds[places], np.cumsum([0, *sizes]))
+
+    def split(self, values: Array) -> list[Array]:
+        """``[C, r]`` of all parts as those of each."""
+        return [values[:, start:end] for start, end in pairwise(self.ends)]
+
+
+def decisions_of_parts(matrix: Matrix, coef: Array, parts: Parts) -> list[Array]:
+    """``[C, r]`` of the rows of each part of a matrix ``[n, p]``, by coefficients ``[F, C, p]``."""
     folds, count, p = coef.shape
     if not isinstance(matrix, np.ndarray):
+        rows = np.empty_like(parts.rows)
+        rows[parts.places] = parts.rows
         every = decisions(matrix, coef.reshape(-1, p)).reshape(folds, count, -1)
-        return [one[:, rows] for one, rows in zip(every, parts, strict=True)]
-    used, ends = [np.flatnonzero(own.any(axis=0)) for own in coef], np.cumsum([0, *map(len, parts)])
-    rows, width = (UNROLLED * -(-size // UNROLLED) for size in (count, max(map(len, used))))  # what is more is zero
-    columns, few = np.zeros((folds, width), dtype=np.intp), np.zeros((folds, rows, width))
-    for some, own, place, here in zip(used, coef, columns, few, strict=True):
-        place[: len(some)], here[:count, : len(some)] = some, own[:, some]
-    made = np.zeros((rows, ends[-1]))
-    add_parts(matrix.T, np.concatenate(parts), ends, columns, few, made)
-    return [made[:count, start:end] for start, end in pairwise(ends)]
+        return [one[:, some] for one, some in zip(every, np.split(rows, parts.ends[1:-1]), strict=True)]
+    used = np.flatnonzero(coef.any(axis=(0, 1)))
+    padded, width = (UNROLLED * -(-size // UNROLLED) for size in (count, len(used)))  # what is more is zero
+    columns, few = np.zeros(width, dtype=np.intp), np.zeros((folds, padded, width))
+    columns[: len(used)], few[:, :count, : len(used)] = used, coef[:, :, used]
+    made = np.empty((padded, len(parts.rows)))
+    write_parts(matrix.T, parts.rows, parts.places, parts.folds, columns, few, made)
+    return parts.split(made[:count])
 
 
-def _add_parts(turned: Array, rows: Rows, ends: Rows, columns: Rows, coef: Array, made: Array) -> None:
-    for some, of_fold, (start, end) in zip(columns, coef, pairwise(ends), strict=True):
-        made[:, start:end] += of_fold @ turned[some[:, None], rows[start:end]]
+def _write_all_parts(
+    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, coef: Array, made: Array
+) -> None:
+    for k, of_fold in enumerate(coef):
+        made[:, places[folds == k]] = of_fold @ turned[columns[:, None], rows[folds == k]]
 
 
 @compiled
-def _copy(turned: Array, columns: Rows, rows: Rows, values: Array) -> None:
-    """Write some rows of four columns of ``[p, n]`` one column behind another, each in a room of its own."""
+def _sort(folds: Places, sorted_to: Rows, starts: Rows) -> None:
+    """Write where each of some rows goes for those of a fold to lie together, and where each fold begins there."""
+    count = np.zeros(len(starts), dtype=np.intp)
+    for i in range(len(folds)):
+        count[folds[i] + 1] += 1
+    for k in range(1, len(starts)):
+        count[k] += count[k - 1]
+    starts[:] = count
+    for i in range(len(folds)):
+        sorted_to[i] = count[folds[i]]
+        count[folds[i]] += 1
+
+
+@compiled
+def _copy(turned: Array, columns: Rows, rows: Places, sorted_to: Rows, values: Array) -> None:
+    """Write some rows of four columns of ``[p, n]``, one column behind another, each in a room of its own."""
     one, two, three, four = turned[columns[0]], turned[columns[1]], turned[columns[2]], turned[columns[3]]
     for i in range(len(rows)):
-        row = np.uintp(rows[i])  # which does not count from the end
-        values[i], values[ROWS + i] = one[row], two[row]
-        values[2 * ROWS + i], values[3 * ROWS + i] = three[row], four[row]
+        row, to = np.uintp(rows[i]), np.uintp(sorted_to[i])  # which do not count from the end
+        values[to], values[ROWS + to] = one[row], two[row]
+        values[2 * ROWS + to], values[3 * ROWS + to] = three[row], four[row]
 
 
 @partial(compiled, fastmath={"contract"})
@@ -99,33 +147,31 @@ def _add_products(values: Array, w: Array, sums: Array, count: int) -> None:
         sums[3 * ROWS + i] += x1 * s + x2 * t + x3 * u + x4 * v
 
 
-def _add_numbers_of_parts(turned: Array, rows: Rows, ends: Rows, columns: Rows, coef: Array, made: Array) -> None:
-    """Add to ``[C, rows]`` what columns ``[F, a]`` of ``[p, n]`` make of each part, by coefficients ``[F, C, a]``.
+def _write_parts(
+    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, coef: Array, made: Array
+) -> None:
+    """Write to ``[C, r]`` what columns ``[a]`` of ``[p, n]`` make of parts of rows, by coefficients ``[F, C, a]``.
 
-    Both C and a are multiples of four. Of some rows of each part folds come inside columns, so that these are read
-    while they are in the cache; what is summed lies in rooms of one length, so that numbers are added four at a time.
+    Both C and a are multiples of four. Columns are read as they lie, and copied with the rows of a fold together.
     """
-    folds, count, width = coef.shape
-    values, sums = np.empty(UNROLLED * ROWS), np.empty(folds * count * ROWS)
-    longest = np.max(ends[1:] - ends[:-1])
-    for start in range(0, longest, ROWS):
-        for at in range(0, len(sums), ROWS):
-            sums[at : at + min(longest - start, ROWS)] = 0.0
+    fold_count, count, width = coef.shape
+    values, sums = np.empty(UNROLLED * ROWS), np.empty(count * ROWS)
+    sorted_to, starts = np.empty(ROWS, dtype=np.intp), np.empty(fold_count + 1, dtype=np.intp)
+    for first in range(0, len(rows), ROWS):
+        here, there = rows[first : first + ROWS], places[first : first + ROWS]
+        _sort(folds[first : first + ROWS], sorted_to, starts)
+        sums[:] = 0.0
         for j in range(0, width, UNROLLED):
-            for k in range(folds):
-                here = rows[ends[k] + start : min(ends[k] + start + ROWS, ends[k + 1])]
-                if not len(here) or not coef[k, :, j : j + UNROLLED].any():
-                    continue
-                _copy(turned, columns[k, j : j + UNROLLED], here, values)
+            _copy(turned, columns[j : j + UNROLLED], here, sorted_to, values)
+            for k in range(fold_count):
+                start, size = starts[k], starts[k + 1] - starts[k]
                 for c in range(0, count, UNROLLED):
                     w = coef[k, c : c + UNROLLED, j : j + UNROLLED]
-                    at = (k * count + c) * ROWS
-                    _add_products(values, w, sums[at : at + UNROLLED * ROWS], len(here))
-        for k in range(folds):
-            first, end = ends[k] + start, min(ends[k] + start + ROWS, ends[k + 1])
-            for c in range(count if end > first else 0):
-                at = (k * count + c) * ROWS
-                made[c, first:end] += sums[at : at + end - first]
+                    if size and w.any():
+                        _add_products(values[start:], w, sums[c * ROWS + start :], size)
+        for c in range(count):
+            for i in range(len(here)):
+                made[c, there[i]] = sums[c * ROWS + sorted_to[i]]
 
 
-add_parts = compiled(_add_numbers_of_parts, _add_parts, fastmath={"contract"})
+write_parts = compiled(_write_parts, _write_all_parts, fastmath={"contract"})

@@ -26,7 +26,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.base import Setup
 from regsearch.models.linear.coefficients import Coefficients
-from regsearch.models.linear.decisions import decisions_of_columns, decisions_of_parts
+from regsearch.models.linear.decisions import Parts, decisions_of_columns, decisions_of_parts
 from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.out_of_fold import out_of_fold_mean
@@ -76,6 +76,7 @@ class PathPredictions:
 
     def __init__(self, setup: Setup, solvers: Solvers) -> None:
         self.setup, self.solvers, self.design = setup, solvers, solvers.design
+        self._parts = dict[range, Parts]()
 
     def said(self, k: int, solver: Solver, eta: Array, rows: Rows | slice = slice(None)) -> Array:
         """What scores take for decisions ``[rows, S, m]`` of a fold, in the units of y."""
@@ -157,7 +158,8 @@ class PathPredictions:
                     yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))
             return
         for view in self.design.views:
-            parts = [val[k] for k in view]
-            made = decisions_of_parts(self.design.fold(view[0]), flat[view.start : view.stop], parts)
-            for k, rows, one in zip(view, parts, made, strict=True):
-                yield k, rows, np.moveaxis(one.reshape(steps, m, -1), -1, 0)
+            if view not in self._parts:
+                self._parts[view] = Parts.of([val[k] for k in view])
+            made = decisions_of_parts(self.design.fold(view[0]), flat[view.start : view.stop], self._parts[view])
+            for k, one in zip(view, made, strict=True):
+                yield k, val[k], np.moveaxis(one.reshape(steps, m, -1), -1, 0)

@@ -12,14 +12,14 @@ from scipy import sparse
 
 from regsearch._types import Array
 from regsearch.models.linear import decisions as module
-from regsearch.models.linear.decisions import decisions, decisions_of_parts
+from regsearch.models.linear.decisions import Parts, decisions, decisions_of_parts
 
 
 @pytest.fixture(params=["compiled", "plain"])
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the compiled sums, and with those that take their place without numba."""
     if request.param == "plain":
-        monkeypatch.setattr(module, "add_parts", module._add_parts)
+        monkeypatch.setattr(module, "write_parts", module._write_all_parts)
 
 
 def made(seed: int, n: int, p: int, folds: int, count: int) -> tuple[Array, Array, list[Any]]:
@@ -37,7 +37,7 @@ def test_parts_of_rows_get_the_decisions_that_all_rows_would(kind: Any, shape: t
     """Whatever rows folds ask for, and however many columns are in use, none among them."""
     X, coef, parts = made(0, *shape)
     coef[0] = 0.0
-    found = decisions_of_parts(kind(X), coef, parts)
+    found = decisions_of_parts(kind(X), coef, Parts.of(parts))
     for one, own, rows in zip(found, coef, parts, strict=True):
         np.testing.assert_allclose(one, decisions(X, own)[:, rows], atol=1e-12)
 
@@ -48,5 +48,5 @@ def test_any_number_of_rows_columns_folds_and_decisions_will_do(
 ) -> None:
     """Sums go four columns and four decisions at a time, which no number needs to be a multiple of."""
     X, coef, parts = made(seed, n, p, folds, count)
-    for one, own, rows in zip(decisions_of_parts(X, coef, parts), coef, parts, strict=True):
+    for one, own, rows in zip(decisions_of_parts(X, coef, Parts.of(parts)), coef, parts, strict=True):
         np.testing.assert_allclose(one, own @ X[rows].T, atol=1e-12)
