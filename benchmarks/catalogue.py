@@ -1,13 +1,14 @@
 """What each technique of nets costs, and how far nets come on open tables beside other tools.
 
     python benchmarks/catalogue.py cost
-    python benchmarks/catalogue.py sets --seconds 60 --repeats 5
+    python benchmarks/catalogue.py sets
 
 *cost* is what an epoch takes with a technique at its strongest over one without any, each row a net of its own, 32 of
 them in one stack and one alone, measuring both losses as a search does; both sides in turn, one thread, CPU time. Where
 everything is there and off, that is what `nothing` says. Optimizers are compared with Adam.
 
-*sets* is described in `tabular_sets.py`. ``--write`` puts what was measured into the page of the docs.
+*sets* is described in `tabular_sets.py`: by default a minute of search for all ten halves of a set. ``--write`` puts
+what was measured into the page of the docs, beside what it has of other budgets.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if __name__ == "__main__":
 import argparse
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +152,7 @@ KEPT: list[Compared] = []
 def parser() -> argparse.ArgumentParser:
     """What this file takes beside what every benchmark does."""
     made = argparse.ArgumentParser(add_help=False)
-    made.add_argument("--seconds", type=float, default=60.0, help="of a search of one tool on one outer half")
+    made.add_argument("--seconds", type=float, default=6.0, help="of a search of one tool on one outer half")
     made.add_argument("--repeats", type=int, default=5, help="of the two outer halves")
     made.add_argument("--write", action="store_true", help="put what was measured into the page of the docs")
     return made
@@ -170,13 +172,19 @@ def write(rows: Sequence[Row]) -> None:
     """Put the parts that were measured between their marks."""
     measured = [one for one in rows if not one.name.startswith("mean rank")]
     page = PAGE.read_text(encoding="utf-8")
-    parts = {"cost": costs_as_markdown(measured)} if measured else {}
+    parts: dict[str, Callable[[str], str]] = {"cost": lambda _: costs_as_markdown(measured)} if measured else {}
     if KEPT:
-        parts["sets"] = KEPT[0].as_markdown()
-    for name, text in parts.items():
-        marks = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        page = re.sub(marks, lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)  # type: ignore[misc]
+        parts["sets"] = partial(beside_others, KEPT[0].as_markdown())
+    for name, part in parts.items():
+        marks = rf"(<!-- {name} -->\n)(.*?)\n(<!-- /{name} -->)"
+        page = re.sub(marks, lambda found, part=part: f"{found[1]}{part(found[2])}\n{found[3]}", page, flags=re.DOTALL)  # type: ignore[misc]
     PAGE.write_text(page, encoding="utf-8")
+
+
+def beside_others(table: str, before: str) -> str:
+    """The tables of several budgets, each under a line of its own, one of them new."""
+    tables = {one.splitlines()[0]: one for one in re.split(r"\n\n(?=Log loss)", before)}
+    return "\n\n".join({**tables, table.splitlines()[0]: table}.values())
 
 
 if __name__ == "__main__":
