@@ -220,10 +220,12 @@ class LinearBackend:
         Of a score of labels or ranks, which has a limit there, it is no matter.
         """
         problem, metric = self.setup.problem, self.setup.metrics[0]
+        asked = lambdas.any() and config.loss is None and config.limits is None
+        if not asked or problem.classes is None or metric.counts or self.design.by_rows:
+            return False
         shape = self.design.folds, self.design.shape[1], problem.outputs
         free = np.flatnonzero(np.broadcast_to(terms.unpenalised, shape).any(axis=(0, 2)))
-        asked = lambdas.any() and config.loss is None and config.limits is None and len(free)
-        if not asked or problem.classes is None or metric.counts or self.design.by_rows:
+        if not len(free):
             return False
         for k, train in enumerate(self.design.train):
             rows = weighing(train, problem.sample_weight)
