@@ -14,13 +14,15 @@ from regsearch.models.linear.rooms import Room
 
 NUMBERS = 2**17  # of a copy: 1 MiB, small beside data that are large, and wide enough for products of matrices ...
 LEAST = 256  # ... of no fewer rows
+SHARE, LITTLE = 8, 2**13  # of those that are copied, and numbers that are little all the same
+FEW = 64  # rows, where there are as many numbers in each
 AT_ONCE = 64  # rows and columns that are mirrored
 FloatT = TypeVar("FloatT", bound=np.floating[Any])
 
 
-def some_rows(rows: int, columns: int) -> Iterator[slice]:
+def some_rows(rows: int, columns: int, numbers: int = NUMBERS, least: int = LEAST) -> Iterator[slice]:
     """Consecutive parts of so many rows."""
-    size = max(LEAST, NUMBERS // max(columns, 1))
+    size = max(least, numbers // max(columns, 1))
     return (slice(start, start + size) for start in range(0, rows, size))
 
 
@@ -30,6 +32,12 @@ def copy_of_rows(matrix: Any, rows: Rows, room: Room) -> Array:
         return np.asarray(matrix[rows])
     made = room.of(matrix.shape[1], len(rows))
     return np.take(matrix.T, rows, axis=1, out=made, mode="clip").T  # no other mode writes there itself
+
+
+def stacked_rows(rows: int, columns: int, stacked: int) -> Iterator[slice]:
+    """The same of columns of which some are stacked, or each several times: parts are little beside the columns."""
+    numbers = min(NUMBERS, max(LITTLE, rows * columns // SHARE))
+    return some_rows(rows, stacked, numbers, FEW if stacked > columns else LEAST)
 
 
 class Square:

@@ -13,6 +13,7 @@ a          int            columns in use, of a fold
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,6 +95,52 @@ class Coefficients:
         """Those of one output."""
         return Coefficients(self.columns, [values[..., j : j + 1] for values in self.values], self.p)
 
+    @property
+    def light(self) -> Coefficients | NonZero:
+        """The same in as little memory, where that is far less."""
+        few = 2 * sum(map(np.count_nonzero, self.values)) < sum(one.size for one in self.values)
+        return NonZero.of(self) if few else self
+
     def copy(self) -> Coefficients:
         """The same, without what else is held where these lie."""
         return Coefficients(self.columns, [values.copy() for values in self.values], self.p)
+
+
+@dataclass(frozen=True)
+class NonZero:
+    """Coefficients that are kept for later: of those that are zero, no more than where they are.
+
+    Attributes
+    ----------
+    columns, p
+        Those of `Coefficients`.
+    shapes
+        By fold, the shape of its values ``[S, a, m]``.
+    places
+        By fold, which of these are not zero, eight in a byte.
+    values
+        By fold, those that are not.
+    """
+
+    columns: Sequence[Rows]
+    shapes: Sequence[tuple[int, ...]]
+    places: Sequence[NDArray[np.uint8]]
+    values: Sequence[Array]
+    p: int
+
+    @classmethod
+    def of(cls, coef: Coefficients) -> NonZero:
+        shapes, masks = [one.shape for one in coef.values], [one != 0 for one in coef.values]
+        values = [one[mask] for one, mask in zip(coef.values, masks, strict=True)]
+        return cls(coef.columns, shapes, [np.packbits(mask) for mask in masks], values, coef.p)
+
+    def point(self, step: int) -> Array:
+        """``[K, p, m]`` of one point."""
+        made = np.zeros((len(self.values), self.p, self.shapes[0][2]))
+        of_folds = zip(made, self.columns, self.shapes, self.places, self.values, strict=True)
+        for one, columns, shape, places, values in of_folds:
+            mask = np.unpackbits(places, count=math.prod(shape)).reshape(shape).astype(bool)
+            start, some = int(mask[:step].sum()), np.zeros(shape[1:])
+            some[mask[step]] = values[start : start + int(mask[step].sum())]
+            one[columns] = some
+        return made

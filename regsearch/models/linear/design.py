@@ -45,7 +45,6 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.encoding import Missing
 from regsearch.data.row_table import RowHoles, RowTable
 from regsearch.data.weights import effective_rows, weighing
-from regsearch.models.linear.blocks import NUMBERS
 from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.fold_groups import fold_groups
 from regsearch.models.linear.general import GeneralTerms
@@ -56,6 +55,7 @@ from regsearch.models.linear.working_columns import times
 Made = TypeVar("Made")
 NOTHING = np.empty(0)
 BESIDE = 8  # times as much as what is little beside it
+LITTLE = 2**15  # numbers that are little beside any data that are worth a thought
 FEW = 400  # sparse columns, or rows, up to which an eigendecomposition is quick
 
 
@@ -120,7 +120,7 @@ class Design:
     @property
     def room(self) -> int:
         """How many numbers may be held, for a while, without being much beside the data."""
-        return max(NUMBERS, self.entries // BESIDE)
+        return max(LITTLE, self.entries // BESIDE)
 
     @property
     def by_rows(self) -> bool:

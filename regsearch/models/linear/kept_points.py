@@ -25,7 +25,7 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.base import Setup
-from regsearch.models.linear.coefficients import Coefficients
+from regsearch.models.linear.coefficients import Coefficients, NonZero
 from regsearch.models.linear.decisions import Parts, decisions_of_columns, decisions_of_parts
 from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.solvers import Solvers
@@ -47,7 +47,7 @@ class KeptPoints:
         In place of coefficients, where these would be more numbers; see the module.
     """
 
-    coef: Coefficients | None
+    coef: Coefficients | NonZero | None
     intercept: Array
     said: Array | None = None
 
@@ -57,7 +57,7 @@ class KeptPoints:
         used = piece.held.used
         if say is not None and rows < sum(map(np.count_nonzero, used)):
             return cls(None, piece.intercept, say())
-        return cls(piece.held.packed(used), piece.intercept)
+        return cls(piece.held.packed(used).light, piece.intercept)
 
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""

@@ -16,6 +16,9 @@ gradient      [m, S, e]    X'W(y - p), the *negative* gradient of the loss; colu
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import cast
+
 import numpy as np
 
 from regsearch._types import Array
@@ -31,7 +34,8 @@ def probabilities_and_losses(eta: Array, y: Array, weights: Array) -> tuple[Arra
         total = np.maximum(eta[0], 0.0) + np.log(1.0 + odds[0])
     else:
         top = eta.max(axis=0)
-        p = np.exp(eta - top)
+        p = eta - top
+        np.exp(p, out=p)
         mass = p.sum(axis=0)
         p /= mass
         total = top + np.log(mass)
@@ -42,8 +46,13 @@ def entropy(q: Array, weights: Array) -> Array:
     """``[S]`` weighted mean entropy of distributions ``[m, S, n]``; the conjugate of the log-loss, but for the sign."""
     q = np.clip(q, 0.0, 1.0)
     sides = (q, 1.0 - q) if len(q) == 1 else (q,)
-    terms = [(side * np.log(np.maximum(side, 1e-300))).sum(axis=0) for side in sides]
-    return np.asarray(-(sum(terms) @ weights))
+    total = np.zeros(q.shape[1:])
+    for side in sides:
+        terms = np.maximum(side, 1e-300)
+        np.log(terms, out=terms)
+        terms *= side
+        total += terms.sum(axis=0)
+    return np.asarray(-(total @ weights))
 
 
 def null_intercept(y: Array, weights: Array) -> Array:
@@ -78,7 +87,11 @@ def duality_gaps(
     np.copyto(size, 0.0, where=np.isinf(threshold))
     over = size > threshold
     shrink = np.divide(threshold, size, out=np.ones_like(size), where=over).min(axis=(0, 2), initial=1.0)
-    gap = value - entropy(y + shrink[:, None] * (q - y), weights)
+    part = q - y
+    part *= shrink[:, None]
+    part += y
+    gap = value - entropy(part, weights)
+    del part
     if np.all(ridge > 0):
         np.subtract(size, threshold, out=size, where=over)
         np.copyto(size, 0.0, where=~over)
@@ -97,16 +110,25 @@ def _feasible(p: Array, y: Array, weights: Array) -> tuple[Array, Array]:
         ratio = np.concatenate([ratio, -drift / np.maximum(1 - target, 1e-300)])
     worst = ratio.max(axis=0, initial=0.0)
     share = worst / (1 + worst)
-    q = (1 - share[:, None]) * (p - drift[..., None]) + share[:, None] * target[..., None]
+    q = p - drift[..., None]
+    q *= 1 - share[:, None]
+    q += share[:, None] * target[..., None]
     return q, share
 
 
 class LogSample(Sample):
-    """The log-loss: y is 0 or 1."""
+    """The log-loss: y is 0 or 1, and of several classes held in a byte each."""
 
     def __init__(self, y: Array, weights: Array) -> None:
         super().__init__(y, weights)
         self.null_intercept = null_intercept(self.y, weights)
+        if len(self.y) > 1:
+            self.y = cast(Array, self.y.astype(np.int8))
+
+    @cached_property
+    def _null(self) -> tuple[Array, Array]:
+        p, loss = self.at(self.null_intercept[:, None, None])
+        return np.broadcast_to(p, self.y.shape), loss  # every row has the same
 
     def at(self, eta: Array) -> tuple[Array, Array]:
         return probabilities_and_losses(eta, self.y, self.weights)

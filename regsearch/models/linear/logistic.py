@@ -193,9 +193,11 @@ class LogLoss:
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = WorkingSets(self, terms, scale)
-        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+        m, n = self.shape[1], self.design.shape[0]
+        most = CHUNK if m == 1 else max(1, min(CHUNK, self.design.room // (m * n)))  # decisions of classes may be many
+        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), most):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
-        for chunk in self._chunks(lambdas, CHUNK, further):
+        for chunk in self._chunks(lambdas, most, further):
             yield self._descended(fits, terms, scale, chunk)
 
     def _descended(self, fits: WorkingSets, terms: Terms, scale: str, lambdas: Array) -> Piece:

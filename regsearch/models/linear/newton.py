@@ -74,6 +74,11 @@ class Iterate:
         return self if self.told is None else replace(self, told=None, slope=None)
 
     @property
+    def passed(self) -> Iterate:
+        """The point where no more is asked of it than where a path leads to."""
+        return replace(self, p=self.p[..., :0].copy(), told=None, slope=None)
+
+    @property
     def dual(self) -> Array:
         """Fitted values whose residuals certify the point: its own, or what the model that led there foretold of them.
 

@@ -1,8 +1,9 @@
 """Dense columns of a fold's training rows, read where they lie: for the notation see `newton.py`.
 
 A copy of those that a fold works on, centred and scaled, is as large as the data where most are in use. Products with
-one vector take as long from the matrix itself, with zeros for the rows that are held out; those of columns with each
-other are formed from copies of a few rows.
+one vector take as long from the matrix itself, with zeros for the rows that are held out, and with those of several
+outputs the columns that are not in play are read as well; those of columns with each other are formed from copies of a
+few rows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.as_read import ColumnsAsRead
-from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.blocks import Square, some_rows, stacked_rows
 from regsearch.models.linear.rooms import Room, Rooms
 
 COLUMNS_AT_ONCE = 32
@@ -39,12 +40,24 @@ class ReadColumns(ColumnsAsRead):
         return self.turned, self.columns, self.center, self.inverse
 
     def predict(self, w: Array) -> Array:
+        if len(w) > 1:
+            scaled = w * self.inverse
+            coef = np.zeros((len(w), len(self.turned)))
+            coef[:, self.columns] = scaled
+            made = np.take(coef @ self.turned, self.rows, axis=1)
+            made -= (scaled @ self.center)[:, None]
+            return made
         every = np.zeros((len(w), self.turned.shape[1]))
         for one, made in zip(w, every, strict=True):
             add_up(*self._of, one, made)
         return np.take(every, self.rows, axis=1)
 
     def correlate(self, residual: Array) -> Array:
+        if len(residual) > 1:
+            spread = np.zeros((len(residual), self.turned.shape[1]))
+            spread[:, self.rows] = residual
+            slopes = (spread @ self.turned.T)[:, self.columns]
+            return np.asarray((slopes - residual.sum(axis=1)[:, None] * self.center) * self.inverse)
         made, every = np.empty((len(residual), len(self.columns))), np.zeros(self.turned.shape[1])
         for one, slopes in zip(residual, made, strict=True):
             every[self.rows] = one
@@ -54,7 +67,7 @@ class ReadColumns(ColumnsAsRead):
     def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
         ends = np.cumsum(mask.sum(axis=1))
         square, edge = Square(ends[-1], rooms.gram), np.zeros((ends[-1], len(factors)))
-        for part in some_rows(len(self.rows), ends[-1]):
+        for part in stacked_rows(len(self.rows), len(self.columns), int(ends[-1])):
             stack = rooms.work.of(int(ends[-1]), len(self.rows[part]))
             for end, factor, some in zip(ends, factors[:, part], mask, strict=True):
                 self._copy_of(np.flatnonzero(some), part, factor, stack[end - some.sum() : end])

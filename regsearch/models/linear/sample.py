@@ -111,7 +111,7 @@ class Sample(ABC):
     def settled(self, eta: Array) -> Settled:
         """What is at decisions once intercepts are moved."""
         shift = self.shift(eta)
-        eta = eta + shift[..., None]
+        eta = eta + shift[..., None] if shift.any() else eta
         return Settled(shift, eta, *self.at(eta))
 
     def residual(self, p: Array) -> Array:

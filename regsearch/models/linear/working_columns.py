@@ -12,7 +12,7 @@ from scipy import sparse
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
-from regsearch.models.linear.blocks import Square, some_rows
+from regsearch.models.linear.blocks import Square, stacked_rows
 from regsearch.models.linear.few_rows import are_few, few_times
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, LEAST_USED, ReadColumns
 from regsearch.models.linear.rooms import Room, Rooms
@@ -120,7 +120,7 @@ class WorkingColumns:
             stack = sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
             return _dense(stack @ stack.T), stack @ factors.T
         square, edge = Square(count, rooms.gram), np.zeros((count, len(factors)))
-        for part in some_rows(n, count):
+        for part in stacked_rows(n, len(self.shift), count):
             dense = self._stack(factors[:, part], mask, part, rooms.work)
             square.add(dense.T)
             edge += dense @ factors[:, part].T

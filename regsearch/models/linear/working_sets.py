@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.column_newton import ColumnNewton
@@ -16,8 +17,8 @@ from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.threads import for_each
 from regsearch.models.linear.working_columns import columns_in_play
 
-NEAR = 0.8  # share of the threshold at the last of some lambdas from which a gradient has its column worked on
-AT_ONCE = 2**16  # numbers of lambdas whose gaps are told together
+NEAR = 0.8  # share of the threshold at the last of some lambdas from which a gradient has its column worked on ...
+NEXT = 0.9  # ... and at a single one
 
 
 class Fitting(Protocol):
@@ -88,9 +89,9 @@ class _Standing(NamedTuple):
     b: Array
 
     def on(self, newton: Newton, columns: Rows) -> Iterate:
-        """The point of columns that are no fewer."""
-        w = np.zeros((len(self.w), len(columns)))
-        w[:, np.searchsorted(columns, self.columns)] = self.w
+        """The point of columns among which are all that it uses."""
+        w, held = np.zeros((len(self.w), len(columns))), np.isin(self.columns, columns)
+        w[:, np.searchsorted(columns, self.columns[held])] = self.w[:, held]
         return newton.point(w, self.b)
 
 
@@ -126,7 +127,10 @@ class WorkingSets:
         """Solve the next lambdas of some folds; their gaps are written."""
         found: dict[int, _Fitted] = {}
         for k in folds:
-            self.working[k] |= np.abs(self.slope[k]) > NEAR * lambdas[-1] * self.l1[k]
+            if len(self.l1[k]) > 1:  # no curvature is grown: it is of as few as it can be
+                self.working[k] = self._used(k)
+            near = NEXT if len(lambdas) == 1 else NEAR
+            self.working[k] |= np.abs(self.slope[k]) > near * lambdas[-1] * self.l1[k]
         pending = folds
         while pending:
             fits = self._solve_folds(pending, lambdas, target, found)
@@ -145,6 +149,13 @@ class WorkingSets:
             self.past[k] = [*self.past[k], *points][-PAST:]
         return [found[k] for k in folds]
 
+    def _used(self, k: int) -> NDArray[np.bool_]:
+        """``[m, p]``: the coefficients that the last points of a fold use."""
+        used = np.zeros(self.working[k].shape, dtype=bool)
+        for _, one in self.past[k]:
+            used[:, one.columns] |= one.w != 0
+        return used
+
     def _solve_folds(self, folds: list[int], lambdas: Array, target: Array, found: dict[int, _Fitted]) -> list[_Fitted]:
         def solve(k: int) -> _Fitted:
             return self._solve(k, lambdas, float(target[k]), found.get(k))
@@ -162,13 +173,15 @@ class WorkingSets:
         newton, null = self._newton(k, columns), _Standing(columns[:0], self.null[k][:, :0], sample.null_intercept)
         fit = _Fitted.room(columns, len(sample.y), len(lambdas), sample.y.shape[2])
         past = [] if before is not None else self.past[k][-newton.past :]
-        known = [(at, one.on(newton, columns)) for at, one in past]
+        known = [(at, one.on(newton, columns).passed) for at, one in past[:-1]]
+        known += [(at, one.on(newton, columns)) for at, one in past[-1:]]
         for step, lambda_ in enumerate(lambdas):
             if before is not None or not known:
-                start = (null if before is None else before.at(step)).on(newton, columns)
+                starts = [(null if before is None else before.at(step)).on(newton, columns)]
             else:
-                start = newton.ahead([one for _, one in known], leading([at for at, _ in known], lambda_), lambda_)
-            point = newton.solve(start, float(lambda_), target, self.solver.max_steps)
+                starts = [newton.ahead([one for _, one in known], leading([at for at, _ in known], lambda_), lambda_)]
+                known[-1] = known[-1][0], known[-1][1].passed
+            point = newton.solve(starts.pop(), float(lambda_), target, self.solver.max_steps)  # which lets go of it
             known = [*known, (float(lambda_), point)][-newton.past :]
             fit.w[:, step], fit.b[:, step] = point.w, point.b
             fit.loss[step], fit.dual[:, step] = point.loss, point.dual[:, 0]
@@ -181,8 +194,8 @@ class WorkingSets:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scale(self.scale, k)
         place = columns, design.means[k], inverse, self.rooms.columns
-        alone = len(sample.y) == 1  # of several outputs products are quicker from a copy
-        some = columns_in_play(design.fold(k), design.train[k], *place, in_place=alone)
+        most = len(sample.y) == 1 or 2 * len(columns) > len(inverse)  # products for several outputs read all columns
+        some = columns_in_play(design.fold(k), design.train[k], *place, in_place=most)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
@@ -197,12 +210,14 @@ class WorkingSets:
     def _keep(self, k: int, newton: Newton) -> None:
         """The curvature, for the next lambdas, where it is small beside the columns.
 
-        Where those of all folds are much beside the data, of single precision: gaps do not come from it.
+        Where those of all folds are much beside the data, of single precision: gaps do not come from it. Of several
+        outputs it is none then, as the next are of other coefficients.
         """
         model, kept, self.slow[k] = newton.parting(), None, newton.slow
-        room = len(newton.columns.shift) * newton.sample.y.shape[-1]
-        if model is not None and model.gram.size <= room:
-            kept = model.kept(single=len(self.known) * model.gram.size / 2 > self.solver.design.room)
+        room, m = len(newton.columns.shift) * newton.sample.y.shape[-1], len(newton.sample.y)
+        much = model is not None and len(self.known) * model.gram.size / 2 > self.solver.design.room
+        if model is not None and model.gram.size <= room and not (much and m > 1):
+            kept = model.kept(single=much)
         self.known[k] = self.working[k].copy(), kept
 
     def _gaps(self, k: int, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
@@ -210,7 +225,7 @@ class WorkingSets:
         sample, (m, steps, p) = self.solver.samples[k], slope.shape
         penalty = Terms(self.l1[k][:, fit.columns], self.l2).value(fit.w.transpose(1, 0, 2), 1.0)
         value, gap = fit.loss + lambdas * penalty, np.empty(steps)
-        size = max(1, AT_ONCE // (m * max(p, fit.dual.shape[2])))
+        size = max(1, self.solver.design.room // (m * max(p, fit.dual.shape[2])))
         for part in (slice(start, start + size) for start in range(0, steps, size)):
             threshold = lambdas[part, None] * self.l1[k][:, None]
             slopes = slope[:, part], self.null[k][:, None]

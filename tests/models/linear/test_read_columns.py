@@ -69,6 +69,18 @@ def test_columns_that_are_read_are_those_that_are_copied(columns: Any) -> None:
         np.testing.assert_allclose(read.across(SHARE, new, Room()), copied.across(SHARE, new, Room()), atol=1e-12)
 
 
+def test_columns_are_read_for_several_outputs_at_once() -> None:
+    """Products of several outputs, each with columns of its own in play, are those of copies."""
+    read, copied = both(range(1, P, 2))
+    m, count = 3, len(copied.shift)
+    w, residual = RANDOM.normal(size=(m, count)), RANDOM.normal(size=(m, len(ROWS))) / len(ROWS)
+    np.testing.assert_allclose(read.predict(w), copied.predict(w), atol=1e-12)
+    np.testing.assert_allclose(read.correlate(residual), copied.correlate(residual), atol=1e-12)
+    factors, mask = RANDOM.random((m, len(ROWS))), RANDOM.random((m, count)) < 0.6
+    for mine, theirs in zip(*(one.products(factors, mask, Rooms()) for one in (read, copied)), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-10)
+
+
 def test_whole_arrays_do_the_same_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loops over numbers have plain counterparts."""
     read, copied = both(range(1, P))
