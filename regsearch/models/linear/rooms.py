@@ -18,7 +18,7 @@ from regsearch._types import Array
 
 Kind = TypeVar("Kind", bound=np.generic)
 GROWTH = 1.5  # times what is asked for, where that has grown: what is not written to takes no memory
-LARGE = 2**16  # bytes that are asked of the system
+LARGE = 2**17  # bytes that are asked of the system
 POSIX = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
