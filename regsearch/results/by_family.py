@@ -38,7 +38,7 @@ class FamilyStanding:
     reference
         The point of the family's own reference; `None` where that is not complete, or diverges.
     trials
-        How many of its trials are complete or pruned.
+        How many of its trials have a score, or are pruned.
     """
 
     name: str
@@ -132,5 +132,5 @@ def _standing(study: StoredStudy, name: str, best: Trial) -> FamilyStanding:
     return FamilyStanding(
         name, best, study.point(best), difference(study, study.candidates[0], best),
         None if plain is None else study.point(plain),
-        sum(one.family == name and one.state in ("complete", "pruned") for one in study.all),
+        sum(one.family == name and (one.is_scored or one.state == "pruned") for one in study.all),
     )  # fmt: skip

@@ -72,6 +72,11 @@ class Chosen(Presented):
         return self.trial.at_edge
 
     @property
+    def stands(self) -> bool:
+        """Whether the trial was stopped and is chosen as it stands."""
+        return self.trial.stands
+
+    @property
     def unsolved(self) -> bool:
         """Whether the solver of a fold ended above its tolerance at this point."""
         return self.trial.unsolved
@@ -130,8 +135,8 @@ class Chosen(Presented):
         """The choice as one JSON object; what is not finite is null, a parameter that is not its text."""
         row = {
             "number": self.number, "config": json_params(self.params), "lambda": self.lambda_, "axis": self.axis,
-            "value": self.value, "at_edge": self.at_edge, "unsolved": self.unsolved,
-            "diverges": self.diverges, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
+            "value": self.value, "at_edge": self.at_edge, "unsolved": self.unsolved, "diverges": self.diverges,
+            "stopped": self.stands, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
             "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
         }  # fmt: skip
         return {key: json_safe(value) for key, value in row.items()}
@@ -158,7 +163,7 @@ def describe(trial: Trial, settings: Mapping[str, Any], between: str = ", ") -> 
 
 def marks(trial: Trial | Chosen) -> str:
     """What is to be known of the place of a trial's point, in brackets; usually nothing."""
-    known = {"not solved": trial.unsolved, "diverges": trial.diverges}
+    known = {"not solved": trial.unsolved, "diverges": trial.diverges, "stopped": trial.stands}
     said = [*([path_axis(trial.axis).edge] if trial.at_edge else []), *(text for text, so in known.items() if so)]
     return f" ({', '.join(said)})" if said else ""
 

@@ -112,9 +112,9 @@ class Results(TrialArrays, Presented):
 
     @cached_property
     def candidates(self) -> tuple[Trial, ...]:
-        """The complete trials that a rule may choose, best first: all but the reference and what has its config.
+        """Those of them that a rule may choose, best first: all but the reference and what has its config.
 
-        The reference itself where nothing else is complete.
+        The reference itself where there is nothing else.
         """
         return candidates(self.complete, self.references)
 
@@ -314,7 +314,7 @@ class Results(TrialArrays, Presented):
     def overview(self, rule: str | int | Rule = "best", step: int | None = None, top: int = TOP) -> Overview:
         """What ``regsearch show`` prints: of a rule's choice, as in `choose`, and so many of the best trials."""
         if not self.complete:
-            nothing = f"No trial is complete. {self.last_failure}".strip()
+            nothing = f"No trial has come far enough to be chosen. {self.last_failure}".strip()
             return Overview(self.name, self.metric, self.counts, damage=self.damage, nothing=nothing)
         chosen, best = self.choose(rule, step), self.top(top)
         if lacking := self.lacks_files:

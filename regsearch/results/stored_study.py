@@ -111,7 +111,7 @@ class StoredStudy(Protocol):
 
     @property
     def candidates(self) -> tuple[Trial, ...]:
-        """The complete trials that a rule may choose, best first: not the reference, unless there is no other."""
+        """The scored trials that a rule may choose, best first: not the reference, unless there is no other."""
         ...
 
     @property

@@ -91,7 +91,7 @@ class TrialArrays:
         Parameters
         ----------
         number
-            A complete trial's.
+            A trial's that is complete, or was stopped and stands.
         step
             Of its path, counted from 0; by default its own. Others are stored here and there along it:
             ``results.along(number).steps``.

@@ -49,7 +49,7 @@ class Trial:
         ``interrupted``: its process ended while it was proposed, and another was proposed in its place. ``damaged``: it
         had finished, what was kept of it cannot be read, and the next run evaluates it again. ``outside``: its study's
         space has changed, and has it no more; it is kept, and never chosen. ``stopped``: its run had
-        no more time; what it had come to is kept, and the next run evaluates it again, to its end.
+        no more time; what it had come to is kept, to be chosen if it stands, and the next run evaluates it to its end.
     role
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
     family
@@ -73,7 +73,8 @@ class Trial:
     step, steps
         The chosen step, and how many there are.
     at_edge
-        Whether that is the last, and the scores still rise there: what lies beyond may be better.
+        Whether that is the last, of a path that has ended, and the scores still rise there: what lies beyond may be
+        better.
     unsolved
         Whether the solver of a fold ended above its tolerance at the chosen step.
     diverges
@@ -170,7 +171,7 @@ class Trial:
         return cls(
             candidate.number, outcome.state, candidate.role, to_data(config), digest(config), dict(draws),
             names.row(outcome.chosen_config, candidate.family), config.axis, value, outcome.step,
-            outcome.trajectory.steps, _at_edge(outcome.step, outcome.trajectory),
+            outcome.trajectory.steps, not outcome.stands and _at_edge(outcome.step, outcome.trajectory),
             outcome.points if outcome.state != "failed" else {}, outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
             unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
@@ -196,7 +197,7 @@ class Trial:
         if again is not None:
             return cls.from_attribute(frozen, **again)
         attribute, state = frozen.user_attrs.get(ATTRIBUTE), _STATES[frozen.state.name]
-        if state == "waiting" and STOPPED in frozen.user_attrs:
+        if state in ("waiting", "running") and STOPPED in frozen.user_attrs:  # while it is evaluated again, too
             return cls.from_attribute(frozen, "stopped", frozen.user_attrs[STOPPED])
         if attribute is not None and frozen.state.is_finished():
             return cls.from_attribute(frozen, state, attribute)

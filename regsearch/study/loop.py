@@ -84,6 +84,7 @@ class SearchLoop:
     stopped: str = ""
     _repeats: list[Outcome] = field(default_factory=list)  # outcomes of configs that need no fit
     _again: dict[int, Trial] = field(default_factory=dict)  # finished ones of which what was kept cannot be read
+    _stood: dict[int, Trial] = field(default_factory=dict)  # by number, what stands as an earlier run left it
     _is_counted: bool = False  # whether `_size` is of different configs
     _suspects: set[int] = field(default_factory=set)  # numbers of those in flight when a process died, and still queued
 
@@ -141,9 +142,9 @@ class SearchLoop:
         self._suspects = self.study.give_back(self._can_fill)
         stored = self.study.trials()
         for trial in stored:
-            if trial.state == "stopped":
-                continue  # the queue has it
-            if trial.number in self.damaged:
+            if trial.state == "stopped":  # the queue has it
+                self._stood |= {trial.number: trial} if trial.stands else {}
+            elif trial.number in self.damaged:
                 self._again[trial.number] = trial
             elif trial.config is not None and trial.state != OUTSIDE:
                 self._note_tried(trial.role, trial.key)
@@ -309,7 +310,7 @@ class SearchLoop:
 
     def _finish(self, outcome: Outcome) -> None:
         stopped = outcome.state == "stopped"
-        if stopped and (outcome.number in self._again or not outcome.trajectory.scored):
+        if stopped and (outcome.number in self._again or not outcome.trajectory.scored or self._stood_longer(outcome)):
             return  # what is damaged stays so; what is in flight goes back into the queue
         trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
         kept = self.store.save(trial.number, outcome.trajectory, outcome.predictions, outcome.along)
@@ -325,6 +326,11 @@ class SearchLoop:
         self.on_trial(trial, outcome.trajectory)
         if len(self.history.failures) >= FAILURES:
             raise SearchFailed(f"The first {len(self.history.failures)} trials{self.history.why_failed()}")
+
+    def _stood_longer(self, outcome: Outcome) -> bool:
+        """Whether an earlier run had come further with what is stopped again."""
+        stood = self._stood.get(outcome.number)
+        return stood is not None and (not outcome.stands or outcome.trajectory.steps < stood.steps)
 
     def _trial(self, outcome: Outcome) -> Trial:
         now_ms, earlier = round(time.time() * 1000), self._again.get(outcome.number)

@@ -234,7 +234,8 @@ class MirrorFeed:
     def _finish_study(self, results: Results, status: StudyEnd, artifacts: list[Artifact]) -> None:
         end_ms = max((trial.end_ms for trial in results.all), default=0)
         best = results.candidates[0] if results.complete else None
-        done = sorted(results.complete, key=lambda trial: trial.number)
+        ended = (trial for trial in results.complete if not trial.stands)  # a series of what will not change any more
+        done = sorted(ended, key=lambda trial: trial.number)
         led = leaders(done, results.references, self.metric)
         so_far = {trial.number: one.points[self.metric].val for trial, one in zip(done, led, strict=True)}
         said = note(results), artifacts

@@ -19,6 +19,8 @@ from regsearch import Choice, Estimator, Float, Linear, RegSearchCV, Results, lo
 from regsearch import Path as Axis
 from regsearch.mirror.content import trial_record
 from regsearch.models.deadline import Deadline
+from regsearch.results.advice.ranges import range_extensions
+from regsearch.results.choice import describe
 from regsearch.storage.store import Store
 from regsearch.study.limits import Limits
 
@@ -100,6 +102,46 @@ def test_the_best_that_was_stopped_is_chosen_until_it_goes_on(tmp_path: Path, ti
     assert not any(trial.stands for trial in one.results().all)
 
 
+@pytest.mark.slow
+def test_a_shorter_run_takes_nothing_away(tmp_path: Path, ticking: Ticking) -> None:
+    """What stands as one run left it stays chosen, with its file, where the next run comes less far with it, and while
+    that goes on.
+    """
+    one, seen = study(tmp_path, **LINEAR), []
+    ticking(10)
+    before = one.run(2, quiet=True)
+    assert before.candidates[0].stands
+    for at in range(3, 7):  # wherever on the way to there
+        ticking(at)
+        after = one.run(2, quiet=True, on_trial=lambda study, trial: seen.append(study.results().choose()))
+        assert after.candidates == before.candidates
+    for chosen in (after.choose(), one.results().choose(), *seen):
+        assert (chosen.number, chosen.step, chosen.point) == (before.best.number, before.best.step, before.best.point)
+    assert not after.damage
+    np.testing.assert_array_equal(after.decisions(before.best.number), before.decisions(before.best.number))
+
+
+@pytest.mark.slow
+def test_what_was_stopped_has_no_end_to_speak_of(tmp_path: Path, ticking: Ticking) -> None:
+    """A path that time has cut off is no reason to make it longer or shorter, nor to say that it is at its end, and its
+    trial is marked, and counted in its family.
+    """
+    space = Choice(Linear("l1", Axis(100, 1e-3)), Estimator(Ridge(), {"alpha": Float(0.1, 100.0, log=True)}))
+    for at in range(8, 40):
+        ticking(at)
+        results = study(tmp_path, f"at{at}", space=space, data=WIDE, cv=5, prune=False).run(3, quiet=True)
+        rising = [trial for trial in results.all if trial.stands and results.trajectory(trial.number).rising]
+        if rising:
+            break
+    (trial,) = rising
+    assert not trial.at_edge
+    chosen = results.choose(trial.number)
+    assert ("(stopped)" in describe(trial, {}), chosen.row()["stopped"]) == (True, True)
+    assert not [move for move in range_extensions(results) if "lambda" in move.name]
+    rows = {one.name: one for one in results.families.rows}
+    assert rows[trial.family].trials >= 1
+
+
 def test_a_stopped_choice_has_a_row_in_scikit_learns_table(ticking: Ticking) -> None:
     """`RegSearchCV` whose time is up before one trial beside the reference ends has that as its best, as it stands."""
     X, y = WIDE
@@ -112,7 +154,7 @@ def test_a_stopped_choice_has_a_row_in_scikit_learns_table(ticking: Ticking) -> 
 
 def test_what_is_said_of_stopped_trials(tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str]) -> None:
     """A run that had no more time says how many trials are to be gone on with, and what it kept of them is in the table
-    of trials, chosen by no rule, and of no account for the number of trials.
+    of trials, chosen by no rule while it has not all folds, and of no account for the number of trials.
     """
     one = study(tmp_path, **RIDGE)
     ticking(6)

@@ -270,10 +270,10 @@ def _few_steps(curvature: Array, push: Array) -> Array:
     move, way, size = np.zeros_like(left), left.copy(), float(left @ left)
     most = NEAR**2 * size
     for _ in range(CG_STEPS):
-        along = curvature @ way
-        length = size / float(way @ along)
+        turn = curvature @ way
+        length = size / float(way @ turn)
         move += length * way
-        left -= length * along
+        left -= length * turn
         before, size = size, float(left @ left)
         if size <= most:
             break

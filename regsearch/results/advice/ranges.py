@@ -163,9 +163,9 @@ def still_rising_at_end(study: StoredStudy) -> list[Trial]:
     The first kind is that of the best trial that was sampled, else of the winner.
     """
     best = best_sampled(study) or study.candidates[0]  # a reference trains for too short a time too
-    of_kind = {best.kind: best}
+    of_kind = {} if best.stands else {best.kind: best}  # what was stopped has no end yet
     for trial in study.complete:
-        if trial.role != "reference":
+        if trial.role != "reference" and not trial.stands:
             of_kind.setdefault(trial.kind, trial)
     return [trial for trial in of_kind.values() if _ends_early(study, trial)]
 
@@ -211,7 +211,7 @@ def _at_ends(study: StoredStudy) -> Iterator[RangeExtension]:
 
 def _longer_path(leaf: Path, best: Trial, study: StoredStudy) -> Path:
     # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
-    reached = [_ratio(trial, study) for trial in study.complete if trial.steps > 1]
+    reached = [_ratio(trial, study) for trial in study.complete if trial.steps > 1 and not trial.stands]
     return leaf.replace(ratio=trim_digits(min(_ratio(best, study) / FURTHER, *reached)))
 
 

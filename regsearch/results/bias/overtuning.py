@@ -62,7 +62,8 @@ def overtuning(study: StoredStudy) -> Overtuning | None:
     """
     leader: Trial | None = None
     found: list[tuple[int, float, float, Sequence[float]]] = []
-    for trial in sorted(study.complete, key=lambda trial: (trial.end_ms, trial.number)):
+    ended = [trial for trial in study.complete if not trial.stands]  # what is stopped has no held-out score yet
+    for trial in sorted(ended, key=lambda trial: (trial.end_ms, trial.number)):
         if is_better(trial, leader, study.references, study.metric):
             leader, score = trial, study.point(trial).val
             # the reference, and what is not solved, may lead before there is a trial to choose: one that scores less

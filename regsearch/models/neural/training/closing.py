@@ -1,10 +1,10 @@
 """Which trials still come to their end before the time of a run is up: what trains beside them slows them down.
 
 All rows advance together, so a trial ends after as many epochs of all rows as it has left. A trial that chooses its
-epoch counts wherever it is stopped, once all folds are where its first one is; another, and the reference, at its end
-alone. Where there is no time for that, trials are left: of those that do not count yet the ones that are furthest from
-it, so many that the one next to it gets there; of the others the worst, so many that the reference does. And no trial
-begins that could not end any more. A run that is cut off thus has used its time for trials that count.
+epoch counts wherever it is stopped, once it trains on all folds; another, and the reference, at its end alone. Where
+there is no time for that, trials are left: of those that do not count yet the ones that are furthest from it, so many
+that the one next to it gets there; of the others the worst, so many that the reference does. And no trial begins that
+could not end any more. A run that is cut off thus has used its time for trials that count.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Closing:
         beside = self._rows([*references, *standing])
         late = needing[max(self._room(needing[:1], needing, beside), 0 if standing else 1) :]
         room = self._room(references, standing, self._rows(references) + self._rows(needing) - self._rows(late))
-        return late + (standing[room:] if room else [])  # beside none of them a reference gets there in no case
+        return late + (standing[room:] if room else [])  # a reference alone is nothing to choose
 
     def _room(self, ending: Sequence[TrainingRun], runs: Sequence[TrainingRun], beside: int) -> int:
         """How many of some trials, the first of them, let others come to their end, beside so many rows."""
