@@ -296,6 +296,7 @@ def test_show_json(root: Path) -> None:
         "at_edge",
         "unsolved",
         "diverges",
+        "stopped",
         "score",
         "se",
         "train",
@@ -599,7 +600,7 @@ def test_report_opens(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     done = subprocess.run(
         [sys.executable, "-m", "regsearch", "report", NAME, "--root", root, "--open"],
         cwd=tmp_path, env={**os.environ, "BROWSER": f"{opener} %s"}, capture_output=True, text=True, check=False,
-        timeout=60,
+        timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "opened").read_text().strip() == (tmp_path / f"{NAME}.html").as_uri()
@@ -658,7 +659,7 @@ def test_two_studies_and_a_storage_url(tmp_path: Path) -> None:
 def test_a_closed_pipe(root: Path) -> None:
     """A reader that has seen enough ends the command without a word."""
     command = f"{sys.executable} -m regsearch show {NAME} --top 500 --root {root} | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr == ""
 
 

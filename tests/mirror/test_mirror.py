@@ -34,7 +34,7 @@ def history(store: Store, number: int) -> dict[str, list[tuple[int, float]]]:
 def run_script(text: str, *arguments: str) -> str:
     """Run a script in a fresh interpreter and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", text, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", text, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
     )
     return done.stdout.strip()
 

@@ -114,7 +114,7 @@ def test_no_worker_outlives_its_driver(number: int, tmp_path: Path) -> None:
         others = offspring(psutil.Process(process.pid))
         assert len(others) >= 3  # the template, and two
         process.send_signal(number)
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=300)[1]
     assert poll(lambda: gone(others), 30)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert "Traceback" not in error
