@@ -12,8 +12,8 @@ goes on.
 - *MLPClassifier*: scikit-learn's with early stopping, 64 x 64, random draws of learning rate and alpha.
 - *Optuna and skorch*: TPE over learning rate, weight decay and dropout of the same net, early stopping on a tenth.
 - *RealMLP*: pytabkit's tuned defaults, a net for each of five folds, averaged, without label smoothing, as it advises
-  for this loss; it does not search, and takes as long as it does, some 18 s. It has a Python of its own in
-  `build/peers`.
+  for this loss; it does not search, and takes as long as it does, also where that is more than the others have.
+  It has a Python of its own in `build/peers`.
 - *HistGradientBoosting*: scikit-learn's with early stopping, random draws of four parameters. It is no net.
 """
 

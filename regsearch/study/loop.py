@@ -142,9 +142,11 @@ class SearchLoop:
         self._suspects = self.study.give_back(self._can_fill)
         stored = self.study.trials()
         for trial in stored:
-            if trial.state == "stopped":  # the queue has it
-                self._stood |= {trial.number: trial} if trial.stands else {}
-            elif trial.number in self.damaged:
+            if trial.stands:
+                self._stood[trial.number] = trial
+            if trial.state == "stopped":
+                continue  # the queue has it
+            if trial.number in self.damaged:
                 self._again[trial.number] = trial
             elif trial.config is not None and trial.state != OUTSIDE:
                 self._note_tried(trial.role, trial.key)

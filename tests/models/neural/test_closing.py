@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from clocks import shared_clock
 
@@ -12,7 +15,9 @@ from regsearch.models.base import Candidate, Outcome
 from regsearch.models.deadline import Deadline
 from regsearch.models.halving import rung_epochs
 from regsearch.models.neural import techniques as t
+from regsearch.models.neural.training.closing import CERTAIN, GROWTH, Closing
 from regsearch.models.neural.training.limits import StackLimits
+from regsearch.models.neural.training.selection import BestMean
 from regsearch.models.neural.training.stack import NO_TIME, Stack
 from regsearch.testing.nets import net, setup
 
@@ -85,6 +90,23 @@ def test_there_is_time_to_bring_the_other_folds_to_where_the_first_is() -> None:
     standing = [one for one in found if one.stands]
     assert len(standing) > 1
     assert all(rung <= one.trajectory.steps < 400 for one in standing)
+
+
+def test_trials_that_widen_count_with_all_their_folds() -> None:
+    """Of trials that have passed their rung on one fold, as many are kept as there is time for on all folds."""
+    closing = Closing(Deadline(20.0, clock=lambda: 0.0), folds=5)
+    for _ in range(2):
+        closing.measure(1.0, 1, 10)  # ten rows take a second for an epoch, fifty more than the time that is left
+    runs: list[Any] = [
+        SimpleNamespace(
+            candidate=Candidate(i, CONFIGS[0]), config=SimpleNamespace(last=100), done=False, stands=False, judged=10,
+            partial=True, rungs=(10,), epoch=10, folds=(0,), selection=BestMean, deciding=np.zeros((1, 1)), step=0,
+        )
+        for i in range(10)
+    ]  # fmt: skip
+    kept = 10 - len(closing.behind(runs))
+    assert [run.candidate.number for run in closing.behind(runs)] == list(range(kept, 10))
+    assert 10 * (5 * kept / 10) ** GROWTH <= CERTAIN * 20 < 10 * (5 * (kept + 1) / 10) ** GROWTH
 
 
 @pytest.mark.slow
