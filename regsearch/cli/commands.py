@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from regsearch.results.results import Results
 
 TOP = 10  # trials that are listed
-FINISHED = ("complete", "pruned", "failed")
+LISTED = ("complete", "pruned", "failed", "stopped")  # states of trials that are counted for each study
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,13 +75,13 @@ def list_(arguments: argparse.Namespace) -> int:
         try:
             return _list_row(results_of(arguments, name))
         except RegsearchError as error:  # one that cannot be read must not hide the others
-            return [name, *("-" for _ in (*FINISHED, "score", "gap")), str(error)]
+            return [name, *("-" for _ in (*LISTED, "score", "gap")), str(error)]
 
     names = study_names(arguments.root, arguments.storage)
     if not names:
         say(f"No study under {Path(arguments.root).absolute()}; `regsearch run SCRIPT` starts one.")
         return 0
-    say(Table(("study", *FINISHED, "score", "gap", "metric"), [*map(row, names)], words={"study", "metric"}).text())
+    say(Table(("study", *LISTED, "score", "gap", "metric"), [*map(row, names)], words={"study", "metric"}).text())
     return 0
 
 
@@ -90,7 +90,7 @@ def _list_row(results: Results) -> list[str]:
 
     point = results.point(results.candidates[0]) if results.complete else None
     figures = [format_number(point.val, 5), format_number(point.gap, 3)] if point else ["-", "-"]
-    return [results.name, *(str(results.counts[state]) for state in FINISHED), *figures, results.metric_label]
+    return [results.name, *(str(results.counts[state]) for state in LISTED), *figures, results.metric_label]
 
 
 def show(arguments: argparse.Namespace) -> int:

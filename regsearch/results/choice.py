@@ -174,7 +174,8 @@ def reasons(why: str, trial: Trial) -> str:
     if nothing := without_score(trial):
         doubts.append(f"It has no score there: {nothing}.")
     if trial.stands:
-        doubts.append(f"It was stopped ({trial.reason}): the next run goes on with it.")
+        ahead = "the next run goes on with it" if trial.state == "stopped" else "no run goes on with it"
+        doubts.append(f"It was stopped ({trial.reason}): {ahead}.")
     return " ".join([why, *doubts]).strip()
 
 

@@ -17,7 +17,7 @@ from regsearch.space.path import Path
 from regsearch.space.placing import placed
 from regsearch.space.sampling import fill, sample
 from regsearch.storage.searched import own_trial, renamed
-from regsearch.storage.trial import OUTSIDE, Trial
+from regsearch.storage.trial import ATTRIBUTE, OUTSIDE, Trial
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -29,6 +29,20 @@ OF_SPACE = ("reference", "space", "space_hash", "space_data", "column_roles", "p
 def moved_identity(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The identity of a study that goes on in a new space."""
     return {**stored, **{name: new[name] for name in OF_SPACE}, "spaces": int(stored.get("spaces", 1)) + 1}
+
+
+def give_up(storage: Any, frozen: FrozenTrial) -> None:
+    """End a trial that waits or is in flight: as pruned where it stands as it was stopped, which may be chosen."""
+    from optuna.trial import TrialState
+
+    trial, number = Trial.from_frozen(frozen), frozen._trial_id
+    if not trial.stands or trial.role == REFERENCE:
+        storage.set_trial_state_values(number, TrialState.FAIL)
+        return
+    score = trial.point.val
+    storage.set_trial_user_attr(number, ATTRIBUTE, trial.given_up("the space changed").to_attribute())
+    storage.set_trial_intermediate_value(number, trial.steps, score)
+    storage.set_trial_state_values(number, TrialState.PRUNED, [score])
 
 
 def in_space(space: Model, trial: Trial) -> Trial:

@@ -14,7 +14,7 @@ from regsearch.models.base import Model
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.journal import close_journal, together
-from regsearch.storage.moving import SpaceChange, in_space, moved_identity, own_in
+from regsearch.storage.moving import SpaceChange, give_up, in_space, moved_identity, own_in
 from regsearch.storage.ownership import claim
 from regsearch.storage.parameter_names import own_names
 from regsearch.storage.run_record import RUN, RunRecord
@@ -305,9 +305,9 @@ class OptunaStudy:
     def _give_up_unfinished(self) -> None:
         from optuna.trial import TrialState
 
-        with self.failures("written"):
+        with self.failures("written"), self.together():
             for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-                self._searched._storage.set_trial_state_values(frozen._trial_id, TrialState.FAIL)
+                give_up(self._searched._storage, frozen)
 
     def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> set[int]:
         """Put what was asked for and not told back into the queue, under its own number.

@@ -94,7 +94,8 @@ class Trial:
     test_parts
         The deciding one without each tenth of the held-out rows, from which errors come; empty where it has none.
     stands
-        Whether it was stopped where its path might have ended: it has a score in every fold, and may be chosen so.
+        Whether it was stopped where its path might have ended: it has a score in every fold, and may be chosen so, also
+        where a later run that went on with it has given it up.
     start_ms, end_ms
         Milliseconds since the epoch; 0 where it has not come to that.
     reason
@@ -229,6 +230,10 @@ class Trial:
             self, state="damaged", reason=reason, points={}, complexity=math.nan, measures={}, test={}, test_parts=(),
         )  # fmt: skip
 
+    def given_up(self, reason: str) -> Trial:
+        """This trial, which an earlier run stopped where it stands, when it is not gone on with any more."""
+        return replace(self, state="pruned", reason=f"{reason}; it stands as it was stopped before: {self.reason}")
+
     # --- read --------------------------------------------------------------------------------------------------
 
     @property
@@ -254,7 +259,7 @@ class Trial:
     @property
     def is_scored(self) -> bool:
         """Whether it has a score in every fold that a rule may choose it by: complete, or stopped where it stands."""
-        return self.state == "complete" or (self.state == "stopped" and self.stands)
+        return self.state == "complete" or (self.stands and self.state in ("stopped", "pruned"))
 
     @property
     def doubtful(self) -> bool:

@@ -77,6 +77,10 @@ class History:
         """Whether a trial that comes after those here is the best of them all."""
         return trial.state == "complete" and self._leads(trial, self.best)
 
+    def leads(self, trial: Trial, others: Iterable[Trial]) -> bool:
+        """Whether a trial that stands as it was stopped is better than the best of those here, and than others."""
+        return all(self._leads(trial, one) for one in (self.best, *others))
+
     def _ties(self, trial: Trial) -> bool:
         """Whether a trial leads for being more regularized alone, its score being that of the one that led."""
         points = [one.points.get(self.metric) for one in (trial, self.best) if one is not None]
@@ -84,7 +88,7 @@ class History:
         return bool(old) and abs(new.val - old[0].val) <= new.tolerance
 
     def _leads(self, trial: Trial, leader: Trial | None) -> bool:
-        """Whether a complete trial is better than one that led, and than what is not regularized."""
+        """Whether a trial that may be chosen is better than one that led, and than what is not regularized."""
         return is_better(trial, leader, self.references, self.metric)
 
     # --- configs -----------------------------------------------------------------------------------------------

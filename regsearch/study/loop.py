@@ -142,7 +142,7 @@ class SearchLoop:
         self._suspects = self.study.give_back(self._can_fill)
         stored = self.study.trials()
         for trial in stored:
-            if trial.stands:
+            if trial.stands and trial.number not in self.damaged:
                 self._stood[trial.number] = trial
             if trial.state == "stopped":
                 continue  # the queue has it
@@ -314,9 +314,7 @@ class SearchLoop:
         stopped = outcome.state == "stopped"
         if stopped and (outcome.number in self._again or not outcome.trajectory.scored or self._stood_longer(outcome)):
             return  # what is damaged stays so; what is in flight goes back into the queue
-        trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
-        kept = self.store.save(trial.number, outcome.trajectory, outcome.predictions, outcome.along)
-        trial = replace(trial, sha256=kept)
+        trial, trajectory = self._kept(outcome)
         if stopped:
             self.study.tell_stopped(trial)
         elif self._again.pop(trial.number, None) is None:
@@ -325,9 +323,21 @@ class SearchLoop:
             self.study.tell_again(trial)
         if not stopped:
             self.history.add(trial)
-        self.on_trial(trial, outcome.trajectory)
+        self.on_trial(trial, trajectory)
         if len(self.history.failures) >= FAILURES:
             raise SearchFailed(f"The first {len(self.history.failures)} trials{self.history.why_failed()}")
+
+    def _kept(self, outcome: Outcome) -> tuple[Trial, Trajectory]:
+        """The trial of an outcome, once its arrays are stored; the best of all stands where it is given up."""
+        stood = self._stood.get(outcome.number)
+        if stood is not None and outcome.state != "stopped":
+            others = [one for number, one in self._stood.items() if number != outcome.number]
+            if outcome.state == "pruned" and self.history.leads(stood, others):
+                return stood.given_up(outcome.reason), self.store.trajectory(outcome.number)
+            del self._stood[outcome.number]
+        trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
+        kept = self.store.save(trial.number, outcome.trajectory, outcome.predictions, outcome.along)
+        return replace(trial, sha256=kept), outcome.trajectory
 
     def _stood_longer(self, outcome: Outcome) -> bool:
         """Whether an earlier run had come further with what is stopped again."""

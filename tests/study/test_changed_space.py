@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
-from samples import finished, mlflow_client, outcomes, poll, study
+from samples import finished, mlflow_client, outcomes, poll, regression, study
 from sklearn.linear_model import Ridge
 
 from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Results
 from regsearch import Path as Axis
 from regsearch import nn_techniques as t
 from regsearch.cli import main
+from regsearch.models.deadline import Deadline
 from regsearch.results.results import load_results
 from regsearch.space.config import digest
 from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import trial_file
+from regsearch.study.limits import Limits
 
 OLD = Linear(Choice("elastic_net", "l1"), Float(1e-2, 1.0, log=True))
 NEW = Linear(  # one option more, two with a leaf of one name, a range that is shifted, and another leaf
     Choice("elastic_net", "adaptive_elastic_net", "l1"), Float(1e-3, 0.3, log=True), scale=Choice("standard", "minmax")
 )
+WIDE = regression(60, 90)  # so many columns that lambdas are fitted in chunks
 CHANGED = "ignore:The space has changed:UserWarning"
 pytestmark = pytest.mark.filterwarnings(CHANGED)
 
@@ -140,6 +145,28 @@ def test_what_waited_is_asked_for_anew(tmp_path: Path) -> None:
     assert {one.state for one in results.all[2:5]} == {"interrupted"}
     assert all(one.draws["lambda"] <= 0.3 for one in finished(results) if one.draws)
     assert results.counts["complete"] == 6
+
+
+@pytest.mark.slow
+def test_what_stands_as_it_was_stopped_is_kept(tmp_path: Path) -> None:
+    """What had no more time, but may be chosen as it stands, is chosen in the new space, too, and outside it is not."""
+    old = Linear("l1", Axis(20), scale=Choice("standard", "none"))
+    for at in count(8):
+        one = study(tmp_path, f"at{at}", space=old, data=WIDE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Limits, "begin", lambda limits, at=at: Deadline(at, clock=partial(next, count())))
+            before = one.run(3, quiet=True)
+        if before.candidates and before.candidates[0].stands:
+            break
+    (stood,) = before.candidates
+    for space, known in ((Linear("l1", Axis(20), scale=Choice("standard", "none", "minmax")), True),
+                         (Linear("l1", Axis(20), scale="minmax"), False), (old, True)):  # fmt: skip
+        results = study(tmp_path, one.name, space=space, data=WIDE).run(3, quiet=True)
+        trial = results.all[stood.number]
+        assert (trial.state, trial.was) == (("pruned", "") if known else ("outside", "pruned"))
+        assert (trial in results.complete) == trial.is_scored == known
+        assert (trial.step, trial.points, trial.sha256) == (stood.step, stood.points, stood.sha256)
+        assert not results.damage
 
 
 def test_another_path_is_another_space(tmp_path: Path) -> None:

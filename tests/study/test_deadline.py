@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, Linear, RegSearchCV, Results, load
 from regsearch import Path as Axis
+from regsearch.export.verify import Evidence, verify
 from regsearch.mirror.content import trial_record
+from regsearch.models.base import Backend, Candidate, Outcome
 from regsearch.models.deadline import Deadline
+from regsearch.models.path import Curves, Trajectory
 from regsearch.results.advice.ranges import range_extensions
 from regsearch.results.choice import describe
 from regsearch.storage.store import Store
+from regsearch.study.history import History
 from regsearch.study.limits import Limits
 
 WIDE = regression(60, 90)  # so many columns that lambdas are fitted in chunks
@@ -121,6 +126,49 @@ def test_a_shorter_run_takes_nothing_away(tmp_path: Path, ticking: Ticking) -> N
         assert (chosen.number, chosen.step, chosen.point) == (before.best.number, before.best.step, before.best.point)
     assert not after.damage
     np.testing.assert_array_equal(after.decisions(before.best.number), before.decisions(before.best.number))
+
+
+@dataclass
+class GivesUp:
+    """A backend that gives up each trial at its first point."""
+
+    backend: Backend
+
+    def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
+        for found in self.backend.stream(candidates):
+            whole = found.trajectory
+            curves = {name: Curves(one.train[:, :1], one.val[:, :1]) for name, one in whole.curves.items()}
+            early = Trajectory(whole.axis[:1], curves, whole.complexity[:, :1])
+            yield Outcome(found.candidate, "pruned", early, reason="far behind")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_best_stands_where_it_is_given_up(
+    tmp_path: Path, ticking: Ticking, monkeypatch: pytest.MonkeyPatch, leads: bool
+) -> None:
+    """What stands as one run left it and is the best of all is chosen as it stood, exported and verified, where the
+    next run gives it up; another is pruned as any trial is.
+    """
+    one, made = study(tmp_path, **LINEAR), Linear.backend
+    ticking(10)
+    before = one.run(2, quiet=True)
+    (stood,) = before.candidates
+    ticking()
+    with monkeypatch.context() as giving_up:
+        giving_up.setattr(Linear, "backend", lambda config, setup: GivesUp(made(config, setup)))
+        if not leads:
+            giving_up.setattr(History, "leads", lambda *_: False)
+        after = one.run(2, quiet=True)
+    trial = after.all[stood.number]
+    assert (trial.state, trial.is_scored, after.counts["stopped"], after.damage) == ("pruned", leads, 0, ())
+    if leads:
+        chosen = one.results().choose()
+        assert (chosen.number, chosen.step, chosen.point) == (stood.number, stood.step, stood.point)
+        assert "far behind; it stands as it was stopped before: time was up" in str(chosen)
+        assert str(chosen).endswith("no run goes on with it.")
+        np.testing.assert_array_equal(after.decisions(stood.number), before.decisions(stood.number))
+        assert verify(one.export(tmp_path / "bundle"), Evidence(one.problem)).holds
 
 
 @pytest.mark.slow
