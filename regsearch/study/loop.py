@@ -331,7 +331,7 @@ class SearchLoop:
         """The trial of an outcome, once its arrays are stored; the best of all stands where it is given up."""
         stood = self._stood.get(outcome.number)
         if stood is not None and outcome.state != "stopped":
-            others = [one for number, one in self._stood.items() if number != outcome.number]
+            others = [one for one in self._stood.values() if one.role != REFERENCE and one.number != outcome.number]
             if outcome.state == "pruned" and self.history.leads(stood, others):
                 return stood.given_up(outcome.reason), self.store.trajectory(outcome.number)
             del self._stood[outcome.number]
