@@ -9,9 +9,11 @@ ends at its default tolerance, ours being a duality gap; the note has the larges
 of all rows, relative to the loss of the null model, against a solution at 1e-10. "Early stop" is a trial as it is,
 which ends where its validation curve has turned; theirs always go to the end.
 
-Memory is the peak of a first trial above what the program and its data took before, in bytes of X. What is the same for
-data of any size is there before: compiled code, late imports, and the buffers that BLAS packs matrices into. Searches
-are timed by the clock. ``--write`` puts the table into the page of the docs.
+Memory is the peak of a trial that has nothing to share above what the program and its data took before, in bytes of X.
+Another like it has come and gone, so that what is the same for data of any size is there before: compiled code, late
+imports, and the buffers that BLAS packs matrices into. What the other has freed is given back to the system, of which
+arrays of 128 KiB and more are always asked. Searches are timed by the clock. ``--write`` puts the table into the page
+of the docs.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before numpy loads
@@ -22,6 +24,8 @@ from harness import Row, all_in_turn, cpu_seconds, main, one_thread, paired
 one_thread()
 
 import argparse
+import ctypes
+import gc
 import os
 import re
 import statistics
@@ -50,7 +54,7 @@ from regsearch.models.linear.threads import one_thread as one_thread_of_blas
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "linear.md"
 POINTS = 100
-FEW = 60  # columns that are searched before memory is measured
+FIXED = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}  # else what has been freed decides how later arrays are asked for
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
@@ -315,17 +319,15 @@ MEASURED: dict[str, tuple[Callable[[], tuple[Any, Any]], Callable[[int], Linear]
 
 
 def peak_beside(name: str) -> float:
-    """Peak memory of a first trial, in bytes of X.
-
-    Few columns are searched before: what is compiled is loaded then, and what is imported late. Of less than sixty a
-    path does not go every way, and the compiled code of the others would be in the figure.
-    """
+    """Peak memory of a trial that has nothing to share, in bytes of X, once another like it has come and gone."""
     data, config, _ = MEASURED[name]
     X, y = data()
-    few, chosen = config(FEW), config(X.shape[1])
+    chosen = config(X.shape[1])
     touch_buffers()
-    first_trial(setup_of(X[:300, :FEW], y[:300], 5), few)
+    first_trial(setup_of(X, y, 5), chosen)
     setup = setup_of(X, y, 5)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak()
     first_trial(setup, chosen)
@@ -350,11 +352,11 @@ def _peak() -> int:
 
 
 def memory() -> Iterator[Row]:
-    """Peak memory of a first trial beside X, each in a program of its own."""
+    """Peak memory of a trial beside X, each in a program of its own."""
     for name, (*_, bar) in MEASURED.items():
         code = f"import sys; sys.path[:0] = {sys.path!r}; import linear_bars; print(linear_bars.peak_beside({name!r}))"
-        command = partial(subprocess.run, check=True, capture_output=True, text=True, env=os.environ)
-        _, peak = (float(command([sys.executable, "-c", code]).stdout) for _ in range(2))  # the first may compile
+        command = partial(subprocess.run, check=True, capture_output=True, text=True, env=os.environ | FIXED)
+        peak = float(command([sys.executable, "-c", code]).stdout)
         yield Row(f"{name}: memory beside X, times X", peak, bar)
 
 

@@ -31,18 +31,23 @@ def moved_identity(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[st
     return {**stored, **{name: new[name] for name in OF_SPACE}, "spaces": int(stored.get("spaces", 1)) + 1}
 
 
-def give_up(storage: Any, frozen: FrozenTrial) -> None:
-    """End a trial that waits or is in flight: as pruned where it stands as it was stopped, which may be chosen."""
+def give_up(storage: Any, known_as: int, trial: Trial) -> None:
+    """End a trial that waits or is in flight: as pruned where it stands as it was stopped, which may be chosen.
+
+    Parameters
+    ----------
+    storage, known_as
+        Optuna's storage, and what that knows the trial as.
+    """
     from optuna.trial import TrialState
 
-    trial, number = Trial.from_frozen(frozen), frozen._trial_id
     if not trial.stands or trial.role == REFERENCE:
-        storage.set_trial_state_values(number, TrialState.FAIL)
+        storage.set_trial_state_values(known_as, TrialState.FAIL)
         return
     score = trial.point.val
-    storage.set_trial_user_attr(number, ATTRIBUTE, trial.given_up("the space changed").to_attribute())
-    storage.set_trial_intermediate_value(number, trial.steps, score)
-    storage.set_trial_state_values(number, TrialState.PRUNED, [score])
+    storage.set_trial_user_attr(known_as, ATTRIBUTE, trial.given_up("the space changed").to_attribute())
+    storage.set_trial_intermediate_value(known_as, trial.steps, score)
+    storage.set_trial_state_values(known_as, TrialState.PRUNED, [score])
 
 
 def in_space(space: Model, trial: Trial) -> Trial:

@@ -307,7 +307,7 @@ class OptunaStudy:
 
         with self.failures("written"), self.together():
             for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-                give_up(self._searched._storage, frozen)
+                give_up(self._searched._storage, frozen._trial_id, Trial.from_frozen(frozen))
 
     def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> set[int]:
         """Put what was asked for and not told back into the queue, under its own number.

@@ -29,6 +29,7 @@ from regsearch.results.results import Results
 from regsearch.results.rules import RULES, find_rule
 from regsearch.results.rules.gap_budget import gap_budget
 from regsearch.results.rules.pareto import _undominated, front
+from regsearch.results.rules.points import least_cost, path_points
 from regsearch.storage.trial import Trial
 
 
@@ -298,6 +299,15 @@ def written(val: Any, train: Any, complexity: Any) -> Results:
 
     identity = {"study": "written", "metric": "score", "cv": "3-fold", "folds": len(val[0]), "reference": "none"}
     return Results(cast(Any, store), identity, tuple(trial(*own) for own in curves.items()))
+
+
+def test_the_least_cost_is_that_of_a_point_that_may_be_chosen() -> None:
+    """Whatever a reference costs, the choice is of the others; a rule of one's own need not tell them apart."""
+    val = np.random.default_rng(0).normal(size=(4, 3, 6))
+    results = written(val, val + 0.1, np.ones((4, 3, 6)))
+    rows = [path_points(trial, np.arange(6), np.arange(6) + 10.0 * trial.number) for trial in results.complete]
+    assert {trial.number for trial in results.complete} == {0, 1, 2, 3}
+    assert least_cost(results, np.concatenate(rows)) == (1, 0)
 
 
 @pytest.mark.parametrize("rule", [*sorted(KNOWN), "gap_budget=0", "gap_budget=2"])

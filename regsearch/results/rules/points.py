@@ -75,7 +75,9 @@ def least_cost(results: StoredStudy, rows: Array) -> tuple[int, int]:
 
     Costs are in units of the score, and what differs by rounding alone is equal. Of equal points of a path the first is
     the most regularized; of those of several trials the one that `regsearch.results.ranking.simplicity_key` says.
+    Points of trials that no rule may choose, such as the reference, are left out.
     """
+    rows = rows[np.isin(rows[:, 0], [trial.number for trial in results.candidates])]
     tolerance = results.point(results.candidates[0]).tolerance
     for column in range(2, rows.shape[1]):
         cost = rows[:, column]
