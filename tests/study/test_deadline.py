@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from regsearch.models.deadline import Deadline
 from regsearch.models.path import Curves, Trajectory
 from regsearch.results.advice.ranges import range_extensions
 from regsearch.results.choice import describe
-from regsearch.storage.store import Store
+from regsearch.storage.store import Store, trial_file
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
 
@@ -169,6 +169,37 @@ def test_the_best_stands_where_it_is_given_up(
         assert str(chosen).endswith("no run goes on with it.")
         np.testing.assert_array_equal(after.decisions(stood.number), before.decisions(stood.number))
         assert verify(one.export(tmp_path / "bundle"), Evidence(one.problem)).holds
+
+
+def test_what_is_worse_than_any_other_does_not_lead(tmp_path: Path, ticking: Ticking) -> None:
+    """A stopped trial leads where no complete one, and no other that stands, scores better."""
+    one = study(tmp_path, **LINEAR)
+    ticking(10)
+    (stood,) = one.run(2, quiet=True).candidates
+    history = History(one.store, stood.metric)
+    point = replace(stood.point, val=stood.point.val + 1)
+    better = replace(stood, number=9, state="complete", stands=False, points={stood.metric: point})
+    assert history.leads(stood, [])
+    assert not history.leads(stood, [better])
+    history.add(better)
+    assert not history.leads(stood, [])
+
+
+@pytest.mark.slow
+def test_a_damaged_file_keeps_no_shorter_one_out(tmp_path: Path, ticking: Ticking) -> None:
+    """What stands in a file that cannot be read gives way to what the next run comes to, however short that is."""
+    one = study(tmp_path, **LINEAR)
+    ticking(10)
+    before = one.run(2, quiet=True)
+    stood = before.candidates[0]
+    file = one.store.folder / trial_file(stood.number)
+    file.write_bytes(file.read_bytes()[:-100])
+    assert one.results().damage
+    ticking(5)
+    with pytest.warns(RuntimeWarning, match="is not what was written"):
+        after = one.run(2, quiet=True)
+    assert after.all[stood.number].steps < stood.steps
+    assert not one.results().damage
 
 
 @pytest.mark.slow
