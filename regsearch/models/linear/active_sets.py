@@ -57,7 +57,9 @@ class ActiveSets:
     def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
         """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
         folds, p = self.moment.shape
-        w, gap = np.zeros((folds, len(lambdas), p)), np.empty((folds, len(lambdas)))
+        room = np.empty((2, folds, len(lambdas) + 2, p)) if self.whole and self.residual is None else None
+        w = np.zeros((folds, len(lambdas), p)) if room is None else room[0, :, 2:]
+        gap = np.empty((folds, len(lambdas)))
         gradient, train, val = np.empty(0), np.empty(0), np.empty(0)  # of all folds, which come first
         ends = None if self.residual is None else self.residual.copy()
         guesses: list[PathPoint | None] = [None] * folds
@@ -65,9 +67,12 @@ class ActiveSets:
             self._extend(k, self._foretold(k, lambdas))
         pending = list(range(folds))
         while pending:
-            walks = [self._walk(k, w[k], lambdas, tolerances, guesses[k]) for k in pending]
+            walks = [
+                self._walk(k, w[k], lambdas, tolerances, guesses[k], None if room is None else room[:, k])
+                for k in pending
+            ]
             these = slice(None) if len(pending) == folds else pending  # a view of all is no copy
-            state = self.source.evaluate(pending, w[these], self.scale, *self._known(pending, walks))
+            state = self.source.evaluate(pending, w[these], self.scale, *self._known(pending, walks, room))
             if len(pending) == folds:
                 gradient, train, val = state.gradient, state.train, state.val
             else:
@@ -89,32 +94,35 @@ class ActiveSets:
         asked = np.abs(gradient) > MARGIN * lambdas[-1] * self.l1[k]
         return np.asarray(asked | (np.abs(last.kept) > lambdas[0] * self.l1[k]))
 
-    def _walk(self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: PathPoint | None) -> Walk:
-        """The way of a fold, whose coefficients ``[S, p]`` are written to w."""
-        some = self.active[k]
+    def _walk(
+        self, k: int, w: Array, lambdas: Array, tolerances: Array, guess: PathPoint | None, room: Array | None
+    ) -> Walk:  # fmt: skip
+        """The way of a fold, whose coefficients ``[S, p]`` are written to w, which is in its room where it has one."""
+        some = slice(None) if self.whole else self.active[k]
         descent = self._descent(k, some, guess or self.last[k])
         older, last = (None if node is None else descent.node(node, some) for node in (self.older[k], self.last[k]))
         assert last is not None
         first = None if guess is None else guess.w[some]
-        walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, first, self.max_sweeps)
+        walk = Walk(descent, lambdas, tolerances * self.power[k] / 2, last, older, first, self.max_sweeps, room)
         walk.go()
-        w[:, slice(None) if self.whole else some] = walk.w[2:]
+        if room is None:
+            w[:, some] = walk.w[2:]
         return walk
 
-    def _descent(self, k: int, some: Rows, near: PathPoint) -> Descent:
+    def _descent(self, k: int, some: Rows | slice, near: PathPoint) -> Descent:
         """What its own columns explain of a fold."""
-        l1, rows = self.l1[k, some], self.source.rows(k)
-        if rows is not None and len(some) > WIDE * len(rows.aim):
-            return RowDescent(rows.columns(some, self.scale), rows.aim, l1, self.l2)
-        of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
-        gram, zero = self.grams[k].of(some), PathPoint(np.inf, np.zeros(len(some)), self.moment[k, some])
+        l1, rows, active = self.l1[k, some], self.source.rows(k), self.active[k]
+        if rows is not None and len(active) > WIDE * len(rows.aim):
+            return RowDescent(rows.columns(active, self.scale), rows.aim, l1, self.l2)
+        moment = self.moment[k, some]
+        gram, zero = self.grams[k].of(active), PathPoint(np.inf, np.zeros(len(moment)), moment)
         at = PathPoint(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
-        return GramDescent(gram, at, *of, l1, self.l2)
+        return GramDescent(gram, at, moment, float(self.power[k]), float(self.convexity[k]), l1, self.l2)
 
-    def _known(self, folds: list[int], walks: list[Walk]) -> tuple[Blends | None, Array | None]:
+    def _known(self, folds: list[int], walks: list[Walk], room: Array | None) -> tuple[Blends | None, Array | None]:
         """What a source need not be asked for; see `Source.evaluate`."""
         if self.residual is None:
-            return None, np.stack([walk.kept[2:] for walk in walks]) if self.whole else None
+            return None, None if room is None else room[1, :, 2:]
         before = np.stack([self.last[k].kept for k in folds])
         return Blends(np.stack([walk.made[2:] for walk in walks]), before, self.residual[folds]), None
 

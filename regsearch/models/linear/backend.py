@@ -56,12 +56,14 @@ class LinearBackend:
         train, val = setup.folds.train, setup.folds.val
         self.solvers = Solvers(setup.problem, train, val, setup.notice, moments, offset=offset)
         self.predictions = PathPredictions(setup, self.solvers)
-        self.design, self.solver = self.solvers.design, self._solver(None, losses[0])
+        self.design = self.solvers.design
+        with one_thread():
+            self.solver = self._solver(None, losses[0])
         self._unpenalized: dict[tuple[ClassWeight, Loss | None, str, Any], FittedPiece] = {}
 
     def _solver(self, class_weight: ClassWeight, loss: Loss | None) -> Solver:
         n, p = self.solvers.design.shape
-        with one_thread(), all_threads(n * p**2):
+        with all_threads(n * p**2):
             return self.solvers.of(class_weight, loss)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,11 +13,12 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import NUMBERS
+from regsearch.models.linear.fours import add_to_four
 
 Places = NDArray[np.int32]
 LEAST = 32  # columns that are copied at a time
-UNROLLED = 4  # columns, and decisions, that are at hand together ...
-ROWS = 2056  # ... of so many rows: few enough to stay in the cache, and none that lie a power of two apart
+FOUR = 4  # columns, and decisions, that are at hand together ...
+ROWS = 2056  # ... of so many rows: few enough to stay in the cache
 
 
 def decisions(matrix: Matrix, coef: Array) -> Array:
@@ -93,85 +93,61 @@ def decisions_of_parts(matrix: Matrix, coef: Array, parts: Parts) -> list[Array]
         every = decisions(matrix, coef.reshape(-1, p)).reshape(folds, count, -1)
         return [one[:, some] for one, some in zip(every, np.split(rows, parts.ends[1:-1]), strict=True)]
     used = np.flatnonzero(coef.any(axis=(0, 1)))
-    padded, width = (UNROLLED * -(-size // UNROLLED) for size in (count, len(used)))  # what is more is zero
-    columns, few = np.zeros(width, dtype=np.intp), np.zeros((folds, padded, width))
-    columns[: len(used)], few[:, :count, : len(used)] = used, coef[:, :, used]
-    made = np.empty((padded, len(parts.rows)))
-    write_parts(matrix.T, parts.rows, parts.places, parts.folds, columns, few, made)
+    columns, weights = np.zeros(-(-len(used) // FOUR) * FOUR, dtype=np.intp), _by_fours(coef[:, :, used])
+    columns[: len(used)] = used
+    made = np.empty((FOUR * weights.shape[1], len(parts.rows)))
+    write_parts(matrix.T, parts.rows, parts.places, parts.folds, columns, weights, made)
     return parts.split(made[:count])
 
 
+def _by_fours(coef: Array) -> Array:
+    """Coefficients ``[F, C, a]`` as ``[a / 4, C / 4, F, 4, 4]``, the decisions last; what is more is zero."""
+    folds, (count, width) = len(coef), (-(-size // FOUR) for size in coef.shape[1:])
+    padded = np.zeros((folds, FOUR * count, FOUR * width))
+    padded[:, : coef.shape[1], : coef.shape[2]] = coef
+    return np.ascontiguousarray(padded.reshape(folds, count, FOUR, width, FOUR).transpose(3, 1, 0, 4, 2))
+
+
 def _write_all_parts(
-    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, coef: Array, made: Array
+    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, weights: Array, made: Array
 ) -> None:
-    for k, of_fold in enumerate(coef):
+    for k in range(weights.shape[2]):
+        of_fold = weights[:, :, k].transpose(1, 3, 0, 2).reshape(len(made), -1)
         made[:, places[folds == k]] = of_fold @ turned[columns[:, None], rows[folds == k]]
 
 
 @compiled
-def _sort(folds: Places, sorted_to: Rows, starts: Rows) -> None:
-    """Write where each of some rows goes for those of a fold to lie together, and where each fold begins there."""
-    count = np.zeros(len(starts), dtype=np.intp)
-    for i in range(len(folds)):
-        count[folds[i] + 1] += 1
-    for k in range(1, len(starts)):
-        count[k] += count[k - 1]
-    starts[:] = count
-    for i in range(len(folds)):
-        sorted_to[i] = count[folds[i]]
-        count[folds[i]] += 1
+def _add_columns(turned: Array, columns: Rows, rows: Places, folds: Places, weights: Array, sums: Array) -> None:
+    """Add to four sums of some rows, one row behind another, what four columns of ``[p, n]`` make of them.
 
-
-@compiled
-def _copy(turned: Array, columns: Rows, rows: Places, sorted_to: Rows, values: Array) -> None:
-    """Write some rows of four columns of ``[p, n]``, one column behind another, each in a room of its own."""
+    Weights ``[F, 4, 4]`` are those of the columns for the four, by the fold of a row.
+    """
     one, two, three, four = turned[columns[0]], turned[columns[1]], turned[columns[2]], turned[columns[3]]
     for i in range(len(rows)):
-        row, to = np.uintp(rows[i]), np.uintp(sorted_to[i])  # which do not count from the end
-        values[to], values[ROWS + to] = one[row], two[row]
-        values[2 * ROWS + to], values[3 * ROWS + to] = three[row], four[row]
-
-
-@partial(compiled, fastmath={"contract"})
-def _add_products(values: Array, w: Array, sums: Array, count: int) -> None:
-    """Add to four sums what four columns, copied, make of so many rows by coefficients ``[4, 4]``."""
-    a, b, d, e = w[0, 0], w[0, 1], w[0, 2], w[0, 3]
-    f, g, h, m = w[1, 0], w[1, 1], w[1, 2], w[1, 3]
-    o, p, q, r = w[2, 0], w[2, 1], w[2, 2], w[2, 3]
-    s, t, u, v = w[3, 0], w[3, 1], w[3, 2], w[3, 3]
-    for i in range(count):
-        x1, x2, x3, x4 = values[i], values[ROWS + i], values[2 * ROWS + i], values[3 * ROWS + i]
-        sums[i] += x1 * a + x2 * b + x3 * d + x4 * e
-        sums[ROWS + i] += x1 * f + x2 * g + x3 * h + x4 * m
-        sums[2 * ROWS + i] += x1 * o + x2 * p + x3 * q + x4 * r
-        sums[3 * ROWS + i] += x1 * s + x2 * t + x3 * u + x4 * v
+        row = np.uintp(rows[i])  # which does not count from the end
+        add_to_four(sums, FOUR * i, weights, FOUR * FOUR * folds[i], one[row], two[row], three[row], four[row])
 
 
 def _write_parts(
-    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, coef: Array, made: Array
+    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, weights: Array, made: Array
 ) -> None:
-    """Write to ``[C, r]`` what columns ``[a]`` of ``[p, n]`` make of parts of rows, by coefficients ``[F, C, a]``.
+    """Write to ``[C, r]`` what columns ``[a]`` of ``[p, n]`` make of parts of rows, by weights of `_by_fours`.
 
-    Both C and a are multiples of four. Columns are read as they lie, and copied with the rows of a fold together.
+    Columns are read as they lie, and every row has the weights of its fold.
     """
-    fold_count, count, width = coef.shape
-    values, sums = np.empty(UNROLLED * ROWS), np.empty(count * ROWS)
-    sorted_to, starts = np.empty(ROWS, dtype=np.intp), np.empty(fold_count + 1, dtype=np.intp)
+    groups = weights.shape[1]
+    sums = np.empty((groups, FOUR * ROWS))
     for first in range(0, len(rows), ROWS):
-        here, there = rows[first : first + ROWS], places[first : first + ROWS]
-        _sort(folds[first : first + ROWS], sorted_to, starts)
+        here, there, of = rows[first : first + ROWS], places[first : first + ROWS], folds[first : first + ROWS]
         sums[:] = 0.0
-        for j in range(0, width, UNROLLED):
-            _copy(turned, columns[j : j + UNROLLED], here, sorted_to, values)
-            for k in range(fold_count):
-                start, size = starts[k], starts[k + 1] - starts[k]
-                for c in range(0, count, UNROLLED):
-                    w = coef[k, c : c + UNROLLED, j : j + UNROLLED]
-                    if size and w.any():
-                        _add_products(values[start:], w, sums[c * ROWS + start :], size)
-        for c in range(count):
+        for j in range(len(weights)):
+            for c in range(groups):
+                if weights[j, c].any():
+                    some = columns[FOUR * j : FOUR * j + FOUR]
+                    _add_columns(turned, some, here, of, weights[j, c].ravel(), sums[c])
+        for c in range(len(made)):
             for i in range(len(here)):
-                made[c, there[i]] = sums[c * ROWS + sorted_to[i]]
+                made[c, there[i]] = sums[c // FOUR, FOUR * i + c % FOUR]
 
 
-write_parts = compiled(_write_parts, _write_all_parts, fastmath={"contract"})
+write_parts = compiled(_write_parts, _write_all_parts)

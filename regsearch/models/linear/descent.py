@@ -78,7 +78,7 @@ class Descent(Protocol):
         """``[e]``."""
         ...
 
-    def node(self, whole: PathPoint, some: Rows) -> PathPoint:
+    def node(self, whole: PathPoint, some: Rows | slice) -> PathPoint:
         """A point that has all columns, and their gradient, as it is of those in play."""
         ...
 
@@ -120,19 +120,22 @@ class Walk:
         Coefficients to start from at the last lambda, where they are known.
     max_sweeps
         What one lambda may take where all else fails.
+    room
+        Where w and kept are written to; by default arrays of its own. What points are made of is not noted then.
     """
 
     def __init__(
         self, descent: Descent, lambdas: Array, targets: Array, last: PathPoint, older: PathPoint | None,
-        guess: Array | None, max_sweeps: int,
+        guess: Array | None, max_sweeps: int, room: Array | None = None,
     ) -> None:  # fmt: skip
         steps, first = len(lambdas), older or last
         self.descent, self.max_sweeps, self.alike = descent, max_sweeps, False
         self.lambdas = np.concatenate([[first.lambda_, last.lambda_], lambdas])
         self.targets = np.concatenate([[0.0, 0.0], targets])
-        self.w, self.kept = np.empty((steps + 2, len(last.w))), np.empty((steps + 2, len(last.kept)))
+        widths = len(last.w), len(last.kept)
+        self.w, self.kept = (room[i] if room is not None else np.empty((steps + 2, widths[i])) for i in range(2))
         self.w[0], self.w[1], self.kept[0], self.kept[1] = first.w, last.w, first.kept, last.kept
-        self.made = np.eye(steps + 2, steps + 1, -1)
+        self.made = np.eye(steps + 2, steps + 1, -1) if room is None else np.empty((steps + 2, 0))
         self.plan = plan(steps)
         if guess is not None:
             self.w[-1], self.kept[-1] = guess, descent.beside(guess)
@@ -210,7 +213,7 @@ class GramDescent:
     l1: Array
     l2: float
 
-    def node(self, whole: PathPoint, some: Rows) -> PathPoint:
+    def node(self, whole: PathPoint, some: Rows | slice) -> PathPoint:
         w = whole.w[some]
         return PathPoint(whole.lambda_, w, whole.kept[some] if self.gram.dtype == np.float32 else self.beside(w))
 
@@ -291,7 +294,7 @@ class RowDescent:
     l1: Array
     l2: float
 
-    def node(self, whole: PathPoint, some: Rows) -> PathPoint:
+    def node(self, whole: PathPoint, some: Rows | slice) -> PathPoint:
         return PathPoint(whole.lambda_, whole.w[some], self.beside(whole.w[some]))
 
     @cached_property

@@ -325,9 +325,13 @@ def follow(
 def gradient_at(gram: Array, near: Array, near_gradient: Array, w: Array, gradient: Array) -> None:
     """Write the gradient of the loss at w, by that of coefficients near to it."""
     gradient[:] = near_gradient
-    for j in range(w.shape[0]):
-        if w[j] != near[j]:
-            take_off(gradient, w[j] - near[j], gram[j])
+    moved = np.flatnonzero(w != near)
+    away, fours = w[moved] - near[moved], len(moved) // 4 * 4
+    for i in range(0, fours, 4):
+        j, k, m, q = moved[i], moved[i + 1], moved[i + 2], moved[i + 3]
+        take_four_off(gradient, gram, j, away[i], k, away[i + 1], m, away[i + 2], q, away[i + 3])
+    for i in range(fours, len(moved)):
+        take_off(gradient, away[i], gram[moved[i]])
 
 
 @compiled

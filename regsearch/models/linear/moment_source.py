@@ -73,6 +73,7 @@ class FromMoments:
         self.centers, self.target = known.train_mean[:, :p], known.train_mean[folds, own]
         self.power = known.train[folds, own, own]
         self._design, self.gram = design, known.gram
+        self._moments: dict[str, Array] = {}
 
     @classmethod
     def of(cls, design: Design, y: Array) -> list[FromMoments]:
@@ -85,7 +86,9 @@ class FromMoments:
         return None
 
     def moment(self, scale: str) -> Array:
-        return np.asarray(self._moment * self._design.inverse_scales(scale))
+        if scale not in self._moments:
+            self._moments[scale] = self._moment * self._design.inverse_scales(scale)
+        return self._moments[scale]
 
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
         gram: Array = self.gram(scale)[k]

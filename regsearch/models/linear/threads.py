@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
 def all_threads(multiplications: float) -> Iterator[None]:
     """Inside, within `one_thread`, large work has all threads back; small work has not."""
     controller, most = _pools()
-    with controller.limit(limits=most if multiplications >= LARGE else None, user_api="blas"):
+    with controller.limit(limits=most, user_api="blas") if multiplications >= LARGE else nullcontext():
         yield
 
 
