@@ -20,11 +20,12 @@ from regsearch.models.class_weight import ClassWeight
 from regsearch.models.compiling import telling_of_compilation
 from regsearch.models.deadline import Stop
 from regsearch.models.linear.decisions import of_rows
-from regsearch.models.linear.design import LinearConfig, Piece, Solver
+from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.kept_points import KeptPoints, PathPredictions
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
+from regsearch.models.linear.linear_config import LinearConfig
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.separable import told_apart
 from regsearch.models.linear.solvers import Solvers
@@ -178,6 +179,7 @@ class LinearBackend:
                 ended = self._ends(path, solver, len(lambdas))
                 if ended or deadline.stop(deadline.clock() - started):
                     break
+                path.go_on()
         if not ended:
             return path, deadline.stop(deadline.clock() - started)
         path.close()

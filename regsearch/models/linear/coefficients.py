@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 
+MOST = 0.9  # share of a fold's columns in use from which the others are not worth a copy without them
+
 
 @dataclass(frozen=True)
 class Coefficients:
@@ -78,14 +80,24 @@ class Coefficients:
         return made
 
     def together(self, folds: range) -> tuple[Rows, Array]:
-        """Columns ``[u]`` that some folds use, ascending, and their coefficients ``[F, S, u, m]``."""
-        masks = [self.values[k].any(axis=(0, 2)) for k in folds]
-        used = [(self.columns[k][mask], self.values[k][:, mask]) for k, mask in zip(folds, masks, strict=True)]
-        every = np.unique(np.concatenate([columns for columns, _ in used]))
+        """Columns ``[u]``, ascending, among them all that some folds use, and their coefficients ``[F, S, u, m]``."""
+        used = [self._used_of(k) for k in folds]
+        if len(used) == 1:
+            return used[0][0], used[0][1][None]
+        some = np.zeros(self.p, dtype=bool)
+        for columns, _ in used:
+            some[columns] = True
+        every = np.flatnonzero(some)
         made = np.zeros((len(folds), len(self.values[0]), len(every), self.values[0].shape[2]))
         for one, (columns, values) in zip(made, used, strict=True):
             one[:, np.searchsorted(every, columns)] = values
         return every, made
+
+    def _used_of(self, k: int) -> tuple[Rows, Array]:
+        """Columns that a fold uses, and their coefficients; all that it has, where it uses most."""
+        columns, values = self.columns[k], self.values[k]
+        mask = values.any(axis=(0, 2))
+        return (columns, values) if np.count_nonzero(mask) > MOST * len(mask) else (columns[mask], values[:, mask])
 
     def part(self, steps: slice) -> Coefficients:
         """Those of some points."""
@@ -101,9 +113,11 @@ class Coefficients:
         few = 2 * sum(map(np.count_nonzero, self.values)) < sum(one.size for one in self.values)
         return NonZero.of(self) if few else self
 
-    def copy(self) -> Coefficients:
-        """The same, without what else is held where these lie."""
-        return Coefficients(self.columns, [values.copy() for values in self.values], self.p)
+    @property
+    def alone(self) -> Coefficients:
+        """The same, without what else is held where these lie, if that is much."""
+        own = [one if one.base is None or one.base.size < 2 * one.size else one.copy() for one in self.values]
+        return Coefficients(self.columns, own, self.p)
 
 
 @dataclass(frozen=True)

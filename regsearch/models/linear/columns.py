@@ -16,7 +16,7 @@ from regsearch.models.linear.offsets import check_offset
 from regsearch.space.tree import Choice
 
 if TYPE_CHECKING:
-    from regsearch.models.linear.design import LinearConfig
+    from regsearch.models.linear.linear_config import LinearConfig
 
 FEW = 10  # names that an error lists
 

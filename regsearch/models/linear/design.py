@@ -183,6 +183,12 @@ class Design:
         weights = self.fold_weights
         return np.concatenate([times(weights[view.start : view.stop], self.fold(view.start)) for view in self.views])
 
+    def mean(self, k: int) -> Array:
+        """``[p]``, the means of one fold; where those of all folds are much beside the data they are not kept."""
+        if self.keeps_columns:
+            return np.asarray(self.means[k])
+        return np.asarray(times(self.fold_weights[k : k + 1], self.fold(k))[0])
+
     @cached_property
     def centers(self) -> Array:
         return np.asarray(self.means + self.shift)
@@ -192,25 +198,25 @@ class Design:
 
         ``none`` divides by 1, and constant columns are marked all the same: they carry nothing beside the intercept.
         """
-        if how == "none" and not self._small:
+        if how == "none" and not self.keeps_columns:
             return (self.scales("standard") > 0).astype(np.float64)
         return self._once(("scales", how), lambda: np.concatenate([self._scales(view, how) for view in self.views]))
 
     def inverse_scales(self, how: str) -> Array:
         """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
         make = partial(_inverse, self.scales(how))
-        return self._once(("inverse", how), make) if self._small else make()
+        return self._once(("inverse", how), make) if self.keeps_columns else make()
 
     def inverse_scale(self, how: str, k: int) -> Array:
         """``[p]``, those of one fold."""
-        if self._small:
+        if self.keeps_columns:
             return np.asarray(self.inverse_scales(how)[k])
         return _inverse(self.scales("standard")[k] > 0 if how == "none" else self.scales(how)[k])
 
     @cached_property
-    def _small(self) -> bool:
+    def keeps_columns(self) -> bool:
         """Whether what folds know of columns is little beside these, and so kept; of few or sparse rows it is not."""
-        return self.folds * self.shape[1] * BESIDE <= self.entries
+        return self.by_rows or self.folds * self.shape[1] * BESIDE <= self.entries
 
     def _scales(self, folds: range, how: str) -> Array:
         """``[folds, p]`` of folds that see the same matrix."""
@@ -233,40 +239,6 @@ class Design:
         if what not in self._cache:
             self._cache[what] = make()
         return cast(Made, self._cache[what])
-
-
-class LinearConfig(Protocol):
-    """What is read of a `Linear` config, which itself knows those who read it."""
-
-    @property
-    def penalty(self) -> Any: ...
-
-    @property
-    def lambda_(self) -> Any: ...
-
-    @property
-    def scale(self) -> Any: ...
-
-    @property
-    def class_weight(self) -> Any: ...
-
-    @property
-    def penalty_factors(self) -> Any: ...
-
-    @property
-    def unpenalized(self) -> Any: ...
-
-    @property
-    def limits(self) -> Any: ...
-
-    @property
-    def prepare(self) -> Any: ...
-
-    @property
-    def offset(self) -> Any: ...
-
-    @property
-    def loss(self) -> Any: ...
 
 
 class Solver(Protocol):

@@ -56,7 +56,7 @@ class FittedPiece:
     def of(cls, piece: Piece, kept: KeptPoints, curves: list[Curves], smooth: Curves | None = None) -> FittedPiece:
         """Of a piece, of which no more than the last point is held."""
         last = piece if piece.steps == 1 else piece.point(piece.steps - 1)
-        return cls(kept, piece.gap, piece.complexity, curves, smooth, replace(last, held=last.held.copy()))
+        return cls(kept, piece.gap, piece.complexity, curves, smooth, replace(last, held=last.held.alone))
 
     @property
     def steps(self) -> int:
@@ -97,10 +97,14 @@ class FittedPath:
     at_limit: bool = False
 
     def add(self, one: FittedPiece) -> None:
-        if self.fitted:
-            self.fitted[-1] = replace(self.fitted[-1], last=None)  # of many columns it is large
+        self.go_on()
         self.fitted.append(one)
         vars(self).pop("read", None)
+
+    def go_on(self) -> None:
+        """Let go of the last point, which is none of the path's end: of many columns it is large."""
+        if self.fitted:
+            self.fitted[-1] = replace(self.fitted[-1], last=None)
 
     @cached_property
     def limit(self) -> FittedPiece | None:

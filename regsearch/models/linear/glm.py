@@ -17,12 +17,13 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design, Piece, of_fold
 from regsearch.models.linear.freedom import curved_freedom
-from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
+from regsearch.models.linear.glm_ridge import Basis, gcv_strength
 from regsearch.models.linear.interior import InteriorPoint
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE
+from regsearch.models.linear.ridge_fits import FromLast, RidgeFits, WayDown
 from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
 
@@ -110,7 +111,7 @@ class BasisColumns:
 
 
 class NewtonRidge:
-    """The ridge-penalised loss of one fold in the basis of its singular vectors; see `glm_ridge.RidgeFits`."""
+    """The ridge-penalised loss of one fold in the basis of its singular vectors; see `ridge_fits.RidgeFits`."""
 
     def __init__(self, basis: Basis, sample: Sample, rows: float, newton: type[Newton]) -> None:
         self.basis, self.sample, self.rows, self.newton = basis, sample, rows, newton
@@ -143,7 +144,10 @@ class NewtonRidge:
     def start(self, intercept: Array) -> Array:
         return np.append(np.zeros(len(self.basis.values)), intercept)[None, None]
 
-    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+    def way(self, theta: Array) -> WayDown:
+        return FromLast(self._solve, theta)
+
+    def _solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
         rank, columns = len(self.basis.values), BasisColumns(self.basis)
         mask, slope = np.ones((1, rank), dtype=bool), self.basis.correlate(self.sample.null_residual[0])
         newton = self.newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -31,6 +31,7 @@ from regsearch.models.linear.blocks import Square, copy_of_rows, some_rows
 from regsearch.models.linear.freedom import curved_freedom, mean_curvatures
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
+from regsearch.models.linear.ridge_fits import FromLast, WayDown
 from regsearch.models.linear.rooms import Room
 from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
 from regsearch.models.linear.working_columns import times
@@ -64,7 +65,7 @@ class Basis:
 def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
     """From A'A: for no more columns than rows. `weights` are those of `rows`."""
     values, vectors = decompose(_gram(matrix, rows, center, inverse, weights))
-    forward, backward = products(matrix, rows, center, inverse)
+    forward, backward = products(matrix, rows, weights, inverse)
     return Basis(
         values,
         predict=lambda theta: forward(theta @ vectors.T),
@@ -80,7 +81,7 @@ def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weight
     values, vectors = decompose(row_kernel(matrix[rows], center, inverse, root))
     width = np.sqrt(values)
     back = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)  # a row without weight is never asked for
-    _, backward = products(matrix, rows, center, inverse)
+    _, backward = products(matrix, rows, weights, inverse)
     return Basis(
         values,
         predict=lambda theta: (theta * width) @ vectors.T * back,
@@ -88,41 +89,6 @@ def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weight
         lift=lambda theta: backward((theta / width) @ vectors.T * root),
         gram=lambda share: _spanned(vectors, width, np.sqrt(share) * back),
     )
-
-
-class RidgeFits(Protocol):
-    """The ridge-penalised loss of one fold."""
-
-    @property
-    def rank(self) -> int: ...
-
-    def freedom(self, curvature: Array, strength: Array) -> Array:
-        """``[S]``: what is spent at mean curvatures ``[m, S]``; see `regsearch.models.linear.freedom`."""
-        ...
-
-    def largest_curvature(self) -> float:
-        """The largest curvature of the null model."""
-        ...
-
-    def gcv(self) -> float:
-        """The strength with the least generalized cross-validation error."""
-        ...
-
-    def start(self, intercept: Array) -> Array:
-        """``[m, 1, r+1]``: the null model, of intercepts ``[m]``."""
-        ...
-
-    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
-        """theta ``[m, S, r+1]``, gaps ``[S]`` and nearly the effective degrees of freedom ``[S]``, from a start."""
-        ...
-
-    def coefficients(self, theta: Array) -> Array:
-        """``[m, S, p]`` of the scaled columns."""
-        ...
-
-    def decisions(self, theta: Array) -> Array:
-        """``[m, 1, n]`` of one strength, ``[m, 1, r+1]``."""
-        ...
 
 
 def gcv_strength(values: Array, slopes: Array, power: float, rows: float) -> float:
@@ -204,8 +170,11 @@ class Ridge:
         theta[:, 0, -1] = intercept
         return theta
 
-    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
-        """Descend from ``[m, 1, r+1]`` until each gap is at most the target; see `RidgeFits`."""
+    def way(self, theta: Array) -> WayDown:
+        return FromLast(self._solve, theta)
+
+    def _solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+        """Descend from ``[m, 1, r+1]`` until each gap is at most the target; see `WayDown`."""
         found = np.repeat(theta, len(strength), axis=1)
         gaps, freedom = np.empty(len(strength)), np.empty(len(strength))
         still = np.arange(len(strength))
@@ -378,18 +347,24 @@ def _spanned(vectors: Array, width: Array, factor: Array) -> Array:
 
 
 def products(
-    matrix: Matrix, rows: Rows, center: Array, inverse: Array
+    matrix: Matrix, rows: Rows, weights: Array, inverse: Array
 ) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """``[q, p] -> [q, n]`` and ``[q, n] -> [q, p]`` by the centred and scaled rows, read where they are."""
+    """``[q, p] -> [q, n]`` and ``[q, n] -> [q, p]`` by the centred and scaled rows, read where they are.
+
+    What is centred is what they say, and not the columns: `weights` are those of `rows`, and sum to one.
+    """
     size = matrix.shape[0]
 
     def forward(w: Array) -> Array:
-        coef = w * inverse
-        return np.asarray(((matrix @ coef.T)[rows] - center @ coef.T).T)
+        made = (matrix @ (w * inverse).T)[rows]
+        made -= weights @ made
+        return np.asarray(made.T)
 
     def backward(residual: Array) -> Array:
         spread = np.zeros((len(residual), size))
-        spread[:, rows] = residual
-        return np.asarray((times(spread, matrix) - residual.sum(axis=1)[:, None] * center) * inverse)
+        spread[:, rows] = residual - residual.sum(axis=1, keepdims=True) * weights
+        slopes = times(spread, matrix)
+        slopes *= inverse
+        return slopes
 
     return forward, backward

@@ -34,10 +34,11 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.weights import effective_rows
-from regsearch.models.linear.design import LinearConfig, Piece, Solver
+from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
+from regsearch.models.linear.linear_config import LinearConfig
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.solvers import FINAL_TOL, Solvers

@@ -11,14 +11,15 @@ Notation: see `newton.py` and, of Lanczos' method, A is what `glm_ridge.py` has:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.freedom import curved_freedom
-from regsearch.models.linear.newton import PAST, Iterate, Newton, leading
+from regsearch.models.linear.newton import SURE_PAST, Iterate, Newton, leading
+from regsearch.models.linear.ridge_fits import WayDown
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.spectrum import GCV_GRID
 
@@ -73,28 +74,42 @@ class ConjugateNewton(Newton):
         return float(self.sample.gaps(value, point.p, *slopes, none, ridge)[0])
 
     def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:
-        """Conjugate gradients, the intercepts being coordinates of their own."""
-        own, shares = self._rows
-        ridge, total = lambda_ * self.l2, np.maximum(own.sum(axis=1), TINY)
+        ridge = lambda_ * self.l2
         left, drift = gradient - ridge * point.w, self.residual(point).sum(axis=1)
+        new = self._search(point, *self._descended(left, drift, ridge, tolerance), lambda_)
+        return None if new is None else self._balanced(self._farther(point, new, lambda_))
+
+    def _descended(self, left: Array, drift: Array, ridge: float, tolerance: float) -> tuple[Array, Array]:
+        """How coefficients and intercepts move by conjugate gradients, the intercepts being coordinates of their own.
+
+        What is left of the gradients of both is written to, as it is large; so is all else of many columns.
+        """
+        own, shares = self._rows
+        total = np.maximum(own.sum(axis=1), TINY)
         scale, lone = 1.0 / (total[:, None] * self.columns.power + ridge), 1.0 / total
         allowed = max(FORCING**2 * float(np.vdot(left, left)), 2 * ridge * tolerance)
         still = max(FORCING**2 * float(drift @ (lone * drift)), tolerance)
-        move, shift, way, turn = np.zeros_like(point.w), np.zeros_like(drift), scale * left, lone * drift
+        move, shift, way, turn = np.zeros_like(left), np.zeros_like(drift), scale * left, lone * drift
         along = float(np.vdot(left, way) + drift @ turn)
         for _ in range(STEP_LIMIT):
             if float(np.vdot(left, left)) <= allowed and float(drift @ (lone * drift)) <= still:
                 break
             ahead = self.columns.predict(way) + turn[:, None]
             bent = own * ahead if shares is None else own * ahead - shares * (shares * ahead).sum(axis=0)
-            bend = self.columns.correlate(bent) + ridge * way
-            length = along / (float(np.vdot(way, bend)) + float(turn @ bent.sum(axis=1)))
-            move, shift = move + length * way, shift + length * turn
-            left, drift = left - length * bend, drift - length * bent.sum(axis=1)
-            before, along = along, float(np.vdot(left, scale * left) + drift @ (lone * drift))
-            way, turn = scale * left + along / before * way, lone * drift + along / before * turn
-        new = self._search(point, move, shift, lambda_)
-        return None if new is None else self._balanced(self._farther(point, new, lambda_))
+            bend, twist = self.columns.correlate(bent), bent.sum(axis=1)
+            bend += ridge * way
+            length = along / (float(np.vdot(way, bend)) + float(turn @ twist))
+            move += length * way
+            shift += length * turn
+            left -= np.multiply(length, bend, out=bend)
+            drift = drift - length * twist
+            next_way, next_turn = np.multiply(scale, left, out=bend), lone * drift
+            before, along = along, float(np.vdot(left, next_way) + drift @ next_turn)
+            way *= along / before
+            way += next_way
+            del next_way, bend
+            turn = next_turn + along / before * turn
+        return move, shift
 
     def _farther(self, point: Iterate, new: Iterate, lambda_: float) -> Iterate:
         """Twice as far, for as long as that lowers the objective: far out, where classes separate, steps are short."""
@@ -158,7 +173,7 @@ def _until_exhausted(own: Array, beside: Array) -> int:
 
 
 class MatrixFreeRidge:
-    """The ridge-penalised loss of one fold; see `glm_ridge.RidgeFits`.
+    """The ridge-penalised loss of one fold; see `ridge_fits.RidgeFits`.
 
     Parameters
     ----------
@@ -227,27 +242,8 @@ class MatrixFreeRidge:
         start[:, 0, -1] = intercept
         return start
 
-    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
-        """As of `Ridge`; further down from the null model than it is curved, strengths in between lead there."""
-        newton = self._newton()
-        point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
-        if not theta[..., :-1].any():
-            top = self.largest_curvature()
-            count = max(0, int(np.ceil(np.log(strength[0] / top) / np.log(LEAD))))
-            for one in np.geomspace(top, strength[0], count + 1)[:-1]:
-                point = newton.solve(point, float(one), max(target, LEAD_TARGET * self.sample.null_loss), max_steps)
-        found, gaps = np.empty((len(theta), len(strength), theta.shape[2])), np.empty(len(strength))
-        curvature, points = np.empty((len(theta), len(strength))), list[Iterate]()
-        for step, one in enumerate(strength):
-            if points:
-                known = slice(max(0, step - PAST), step)
-                point = newton.ahead(points[known], leading(np.log(strength[known]).tolist(), np.log(one)), float(one))
-            point = newton.solve(point, float(one), target, max_steps)
-            points.append(point)
-            found[:, step] = np.concatenate([point.w, point.b[:, None]], axis=1)
-            gaps[step] = newton.gap(point, float(one))
-            curvature[:, step] = self.sample.mean_curvatures(point.eta, point.p)[:, 0]
-        return found, gaps, self.freedom(curvature, strength)
+    def way(self, theta: Array) -> WayDown:
+        return _Descent(self, theta)
 
     def coefficients(self, theta: Array) -> Array:
         return theta[..., :-1]
@@ -256,6 +252,51 @@ class MatrixFreeRidge:
         """``[m, 1, n]`` of one strength."""
         return (self.columns().predict(theta[:, 0, :-1]) + theta[:, 0, -1:])[:, None]
 
-    def _newton(self) -> ConjugateNewton:
+    def newton(self) -> ConjugateNewton:
         of, every, none = self.columns(), np.ones((1, 1), dtype=bool), np.zeros((1, 1))
         return ConjugateNewton(of, every, self.sample, self.null(), none, 1.0)  # type: ignore[arg-type]
+
+
+class _Descent:
+    """The way down from ``[m, 1, p+1]``; see `ridge_fits.WayDown`.
+
+    Further down from the null model than it is curved, strengths in between lead to the first.
+    """
+
+    def __init__(self, ridge: MatrixFreeRidge, theta: Array) -> None:
+        self._ridge, self._first = ridge, [theta]  # which is let go of, as it is large
+        self._past = list[tuple[float, Iterate]]()
+
+    def solve(self, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+        sample, newton = self._ridge.sample, self._ridge.newton()
+        gaps, curvature, found = np.empty(len(strength)), np.empty((len(sample.y), len(strength))), list[Array]()
+        for step, one in enumerate(strength):
+            starts = [self._start(newton, float(one), target, max_steps)]
+            point = newton.solve(starts.pop(), float(one), target, max_steps)  # which lets go of it
+            gaps[step] = newton.gap(point, float(one))
+            curvature[:, step] = sample.mean_curvatures(point.eta, point.p)[:, 0]
+            found.append(np.concatenate([point.w, point.b[:, None]], axis=1))
+            self._past.append((float(np.log(one)), replace(point, w=found[-1][:, :-1])))  # of one point not held twice
+        theta = found[0][:, None] if len(found) == 1 else np.stack(found, axis=1)
+        return theta, gaps, self._ridge.freedom(curvature, strength)
+
+    def _start(self, newton: ConjugateNewton, strength: float, target: float, max_steps: int) -> Iterate:
+        """Where the last points lead to; those that the next ones do not ask for are dropped."""
+        if not self._past:
+            return self._led(newton, strength, target, max_steps)
+        places, points = zip(*self._past, strict=True)
+        self._past = self._past[1 - SURE_PAST :]
+        return newton.ahead(points, leading(places, float(np.log(strength))), strength)
+
+    def _led(self, newton: ConjugateNewton, first: float, target: float, max_steps: int) -> Iterate:
+        """Where the way to a first strength begins."""
+        theta = self._first.pop()
+        point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
+        if theta[..., :-1].any():
+            return point
+        top = self._ridge.largest_curvature()
+        count = max(0, int(np.ceil(np.log(first / top) / np.log(LEAD))))
+        for one in np.geomspace(top, first, count + 1)[:-1]:
+            loose = max(target, LEAD_TARGET * newton.sample.null_loss)
+            point = newton.solve(point, float(one), loose, max_steps)
+        return point

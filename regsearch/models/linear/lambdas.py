@@ -10,8 +10,9 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.data.weights import effective_rows
 from regsearch.errors import InvalidInput
-from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
+from regsearch.models.linear.design import Design, Piece, Solver
 from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.linear_config import LinearConfig
 from regsearch.models.linear.penalty import Terms
 from regsearch.space.path import Path
 from regsearch.space.tree import number

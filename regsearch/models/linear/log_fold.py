@@ -92,7 +92,7 @@ class LogFold:
         """Those columns of the training rows, kept for as long as they are asked for."""
         if self._columns is None or not np.array_equal(some, self._some):
             design, inverse = self.design, self.design.inverse_scale(self.scale, self.k)
-            rows, means = design.train[self.k], design.means[self.k]
+            rows, means = design.train[self.k], design.mean(self.k)
             self._some = some
             self._columns = columns_in_play(design.fold(self.k), rows, some, means, inverse, self._room)
         return self._columns

@@ -21,19 +21,20 @@ one, every coefficient counts, and all lambdas of a chunk descend together (`glm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
 from regsearch.models.linear.freedom import column_power, column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
-from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis, primal_values, products
+from regsearch.models.linear.glm_ridge import Basis, Ridge, dual_basis, primal_basis, primal_values, products
 from regsearch.models.linear.krylov import MatrixFreeRidge, Products
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
@@ -42,6 +43,7 @@ from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import Along, FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
+from regsearch.models.linear.ridge_fits import RidgeFits, WayDown
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.separable import at_fault, seen_apart, settle
 from regsearch.models.linear.threads import all_threads, for_each
@@ -148,24 +150,26 @@ class LogLoss:
 
     def null_slope(self, scale: str) -> Array:
         """``[K, m, p]`` negative gradient of the null model."""
-        if scale not in self._slopes:
-            residuals = [sample.null_residual for sample in self.samples]
-            self._slopes[scale] = self.correlate(list(range(self.design.folds)), residuals, scale)[:, :, 0]
-        return self._slopes[scale]
+        if scale in self._slopes:
+            return self._slopes[scale]
+        residuals = [sample.null_residual for sample in self.samples]
+        made = self.correlate(list(range(self.design.folds)), residuals, scale)[:, :, 0]
+        if self.design.keeps_columns:
+            self._slopes[scale] = made
+        return made
 
     def correlate(self, folds: list[int], residuals: list[Array], scale: str) -> Array:
         """``[F, m, S, p]`` products of the scaled columns with weighted residuals ``[m, S, n]`` of each fold."""
         spread = np.zeros((len(folds), *residuals[0].shape[:2], self.design.shape[0]))
-        for one, k, residual in zip(spread, folds, residuals, strict=True):
-            one[..., self.design.train[k]] = residual
+        for one, k, residual in zip(spread, folds, residuals, strict=True):  # centred, in place of the columns
+            rows = self.design.train[k]
+            one[..., rows] = residual - residual.sum(axis=2, keepdims=True) * self.design.fold_weights[k, rows]
         if self.design.shared:  # one pass over the matrix for all folds
             slopes = times(spread, self.design.matrix)
         else:
             slopes = np.stack([times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
-        means, inverse = self.design.means, self.design.inverse_scales(scale)
         for i, k in enumerate(folds):
-            slopes[i] -= spread[i].sum(axis=2, keepdims=True) * means[k]
-            slopes[i] *= inverse[k]
+            slopes[i] *= self.design.inverse_scale(scale, k)
         return slopes
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
@@ -206,45 +210,50 @@ class LogLoss:
         return self._piece(scale, w, b, gap, self._freedom(w, fits.curvature, lambdas * terms.l2, scale))
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        starts: list[Array | None] = [None] * self.design.folds
-        for strengths in self._chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
-            yield self._ridge_piece(scale, starts, strengths)
+        ways: list[WayDown | None] = [None] * self.design.folds
+        most = max(1, min(CHUNK, self.design.room // math.prod(self.shape))) if self.matrix_free else RIDGE_CHUNK
+        for strengths in self._chunks(lambdas * l2, most, further * l2):
+            yield self._ridge_piece(scale, ways, strengths)
 
-    def _ridge_piece(self, scale: str, starts: list[Array | None], strengths: Array) -> Piece:
-        """The points of some strengths; what later ones start from is put in the place of what these do."""
+    def _ridge_piece(self, scale: str, ways: list[WayDown | None], strengths: Array) -> Piece:
+        """The points of some strengths, on the ways of the folds; those that have none yet begin one."""
 
         def fit(k: int) -> _RidgeFit:
-            found = self._ridge_fold(k, scale, starts[k], strengths)
-            starts[k] = found.theta[:, -1:].copy()
-            return found
+            ways[k] = way = ways[k] or self._way(k, scale)
+            return self._ridge_fold(k, scale, way, strengths)
 
         if self.design.by_rows:  # each is formed on all threads of BLAS, whose number is that of the process
-            for k in range(len(starts)):
+            for k in range(len(ways)):
                 self._ridge(k, scale)
-        fits = for_each(fit, range(len(starts)), self.design.by_rows)
-        b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[2:])
-        piece = self._piece(scale, self._of_all([one.w for one in fits]), b, gap, freedom)
+        fits = for_each(fit, range(len(ways)), self.design.by_rows)
+        b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
+        own = (one.w.copy() if self.matrix_free else one.w for one in fits)  # ways hold on to theirs
+        piece = self._piece(scale, self._of_all(own), b, gap, freedom)
         return replace(piece, separable=separable if separable.any() else None)
 
-    def _of_all(self, w: list[Array]) -> list[UsedColumns]:
+    def _way(self, k: int, scale: str) -> WayDown:
+        """From the null model."""
+        ridge = self._ridge(k, scale)
+        return ridge.way(ridge.start(self.samples[k].null_intercept))
+
+    def _of_all(self, w: Iterable[Array]) -> Iterator[UsedColumns]:
         """Coefficients ``[m, S, p]`` of each fold."""
         every = np.arange(self.shape[2])
-        return [UsedColumns(every, one) for one in w]
+        return (UsedColumns(every, one) for one in w)
 
-    def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
+    def _ridge_fold(self, k: int, scale: str, way: WayDown, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
         held = strengths > 0
         strengths = np.where(held, strengths, FLAT * ridge.largest_curvature())
-        start = ridge.start(self.samples[k].null_intercept) if start is None else start
         target, separable = self.tol * self.null[k], False
-        theta, gap, freedom = ridge.solve(start, strengths, target, self.max_steps)
+        theta, gap, freedom = way.solve(strengths, target, self.max_steps)
         if not held.any():
             found = theta[:, :1]
             settled, separable = self._settled(ridge, found, strengths[0], self.null[k])
             if settled is not found:
-                theta, gap, freedom = ridge.solve(settled, strengths, np.inf, 0)
+                theta, gap, freedom = ridge.way(settled).solve(strengths, np.inf, 0)
         freedom = np.where(held, freedom, ridge.rank * max(len(theta) - 1, 1))  # the rank, by classes
-        return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom, separable)
+        return _RidgeFit(ridge.coefficients(theta), theta[..., -1], gap, freedom, separable)
 
     def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
         """The fit without a penalty, and whether it is none, as classes are separable."""
@@ -252,7 +261,7 @@ class LogLoss:
 
     def _estimate(self, k: int, scale: str) -> Array:
         strength = np.array([self._ridge(k, scale).gcv()])
-        return self._ridge_fold(k, scale, None, strength).w[:, 0].T
+        return self._ridge_fold(k, scale, self._way(k, scale), strength).w[:, 0].T
 
     def _ridge(self, k: int, scale: str) -> RidgeFits:
         """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
@@ -262,7 +271,7 @@ class LogLoss:
                 of, null = partial(self._products, k, scale), partial(self._null_of, k, scale)
                 self._ridges[k, scale] = MatrixFreeRidge(of, sample, count, null)
                 return self._ridges[k, scale]
-            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scale(scale, k))
+            rows, columns = self.design.train[k], (self.design.mean(k), self.design.inverse_scale(scale, k))
             matrix = self.design.fold(k)  # those may have filled it for other folds
             basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
             with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
@@ -272,13 +281,14 @@ class LogLoss:
         return self._ridges[k, scale]
 
     def _products(self, k: int, scale: str) -> Products:
-        columns = self.design.means[k], self.design.inverse_scale(scale, k)
-        made = products(self.design.fold(k), self.design.train[k], *columns)
+        made = products(
+            self.design.fold(k), self.design.train[k], self.samples[k].weights, self.design.inverse_scale(scale, k)
+        )
         return Products(*made, column_power(self.design, scale, k))
 
     def _null_of(self, k: int, scale: str) -> Array:
         """``[m, p]`` of one fold."""
-        return np.asarray(self.null_slope(scale)[k])
+        return np.asarray(self.correlate([k], [self.samples[k].null_residual], scale)[0, :, 0])
 
     def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
         return Ridge(basis, sample.y, sample.weights, rows)
@@ -302,26 +312,27 @@ class LogLoss:
         if self.matrix_free:
             return self._ridge(k, scale).freedom(curvature, strengths)
         if (k, scale) not in self._values:
-            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scale(scale, k))
+            rows, columns = self.design.train[k], (self.design.mean(k), self.design.inverse_scale(scale, k))
             matrix = self.design.fold(k)
             with all_threads(matrix.shape[0] * matrix.shape[1] ** 2):
                 self._values[k, scale] = primal_values(matrix, rows, *columns, self.samples[k].weights)
         return curved_freedom(curvature, self._values[k, scale], strengths)
 
-    def _piece(self, scale: str, fits: list[UsedColumns], b: Array, gap: Array, complexity: Array) -> Piece:
+    def _piece(self, scale: str, fits: Iterable[UsedColumns], b: Array, gap: Array, complexity: Array) -> Piece:
         """Of coefficients that are written to, as they are large, and b ``[K, m, S]``."""
-        intercept = b.copy()
+        intercept, used, values = b.copy(), list[Rows](), list[Array]()
         for k, (columns, w) in enumerate(fits):
             coef = np.multiply(w, self.design.inverse_scale(scale, k)[columns], out=w)
-            intercept[k] -= coef @ (self.design.means[k, columns] + self.design.shift[columns])
+            intercept[k] -= coef @ (self.design.mean(k)[columns] + self.design.shift[columns])
+            used.append(columns)
+            values.append(w.transpose(1, 2, 0))
         if intercept.shape[1] > 1:
             intercept -= intercept.mean(axis=1, keepdims=True)
-        held = Coefficients([columns for columns, _ in fits], [w.transpose(1, 2, 0) for _, w in fits], self.shape[2])
+        held = Coefficients(used, values, self.shape[2])
         return Piece(held, intercept.transpose(0, 2, 1), gap / self.null[:, None], complexity)
 
 
 class _RidgeFit(NamedTuple):
-    theta: Array
     w: Array
     b: Array
     gap: Array

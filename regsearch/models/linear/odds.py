@@ -12,9 +12,10 @@ from scipy.special import expit, xlogy
 from regsearch._types import Array
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm import NewtonRidge
-from regsearch.models.linear.glm_ridge import Basis, RidgeFits
+from regsearch.models.linear.glm_ridge import Basis
 from regsearch.models.linear.likelihood import null_intercept
 from regsearch.models.linear.logistic import LogLoss
+from regsearch.models.linear.ridge_fits import RidgeFits
 from regsearch.models.linear.row_loss import BesideOffset, RowFormulas, RowSample
 from regsearch.models.linear.sample import Sample
 

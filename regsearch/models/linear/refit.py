@@ -20,7 +20,8 @@ from regsearch.data.weights import weighing, weighted_quantiles
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import class_factors
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
-from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
+from regsearch.models.linear.design import Design, Piece, Solver
+from regsearch.models.linear.linear_config import LinearConfig
 from regsearch.models.linear.scales import row_medians
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.preparation import behind, prepared

@@ -18,9 +18,10 @@ from scipy.special import expit
 from regsearch._types import Array
 from regsearch.models.linear.blocks import Square, some_rows
 from regsearch.models.linear.design import Design
-from regsearch.models.linear.glm_ridge import Ridge, RidgeFits
+from regsearch.models.linear.glm_ridge import Ridge
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import probabilities_and_losses
+from regsearch.models.linear.ridge_fits import RidgeFits
 from regsearch.models.linear.sample import Sample
 
 CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is taken to have a maximum
@@ -49,7 +50,7 @@ def settle(ridge: RidgeFits, theta: Array, strength: float, null: float, max_ste
     def solved(start: Array, strength: float) -> Array:
         if isinstance(ridge, Ridge) and theta.size <= SIZE:
             return _maximised(ridge, start, strength)
-        return ridge.solve(start, np.array([strength]), TOL * null, max_steps)[0]
+        return ridge.way(start).solve(np.array([strength]), TOL * null, max_steps)[0]
 
     found = solved(theta, strength)
     further = solved(found, WEAKER * strength)

@@ -14,9 +14,10 @@ from regsearch.data.problem import Problem
 from regsearch.data.row_table import RowTable
 from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.linear.columns import columns_of
-from regsearch.models.linear.design import Design, LinearConfig, Solver
+from regsearch.models.linear.design import Design, Solver
 from regsearch.models.linear.freedom import column_powers
 from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.linear_config import LinearConfig
 from regsearch.models.linear.loss import Loss, check_solved
 from regsearch.models.linear.offsets import Offset
 from regsearch.models.linear.penalties import NoPenalty

@@ -10,8 +10,8 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.gaussian import spread_of
-from regsearch.models.linear.glm_ridge import RidgeFits
 from regsearch.models.linear.logistic import LogLoss
+from regsearch.models.linear.ridge_fits import RidgeFits
 from regsearch.models.linear.row_loss import RowFormulas, RowSample
 from regsearch.models.linear.sample import Sample
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
@@ -17,6 +18,8 @@ from regsearch.models.linear.few_rows import are_few, few_times
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE, LEAST_USED, ReadColumns
 from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.row_columns import RowColumns
+
+Places = NDArray[np.integer]
 
 
 class ColumnsInPlay(Protocol):
@@ -96,7 +99,7 @@ class WorkingColumns:
     def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room) -> WorkingColumns:
         center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
-            return cls(_sparse_rows(matrix[:, columns], rows, inverse), center * inverse)
+            return cls(_sparse_rows(matrix, columns, rows, inverse), center * inverse)
         features = room.of(len(columns), len(rows))
         scale(matrix.T, columns, rows, center, inverse, features)
         return cls(features, np.zeros(len(columns)))
@@ -153,16 +156,37 @@ def scale(turned: Array, columns: Rows, rows: Rows, center: Array, inverse: Arra
         features[i] = (turned[columns[i]][rows] - center[i]) * inverse[i]
 
 
-def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:
-    """``[a, rows]`` of sparse columns ``[n, a]``, scaled."""
-    place = np.full(columns.shape[0], -1, dtype=columns.indices.dtype)
+def _sparse_rows(matrix: Matrix, columns: Rows, rows: Rows, inverse: Array) -> Matrix:
+    """``[a, rows]`` of sparse columns of a matrix, scaled."""
+    place: Places = np.full(matrix.shape[0], -1, dtype=matrix.indices.dtype)
     place[rows] = np.arange(len(rows))
-    at = place[columns.indices]
-    kept = at >= 0
-    ends = np.concatenate([[0], np.cumsum(kept, dtype=at.dtype)], dtype=at.dtype)[columns.indptr]
-    data = columns.data[kept]
-    data *= np.repeat(inverse, np.diff(ends))
-    return sparse.csr_array((data, at[kept], ends), shape=(columns.shape[1], len(rows)))
+    ends: Places = np.zeros(len(columns) + 1, dtype=place.dtype)
+    count_entries(matrix.indptr, matrix.indices, columns, place, ends)
+    at, data = np.empty(ends[-1], dtype=place.dtype), np.empty(ends[-1])
+    copy_entries(matrix.indptr, matrix.indices, matrix.data, columns, place, inverse, at, data)
+    return sparse.csr_array((data, at, ends), shape=(len(columns), len(rows)))
+
+
+@compiled
+def count_entries(starts: Places, rows: Places, columns: Rows, place: Places, ends: Places) -> None:
+    """Where each of some columns ends, of rows that have a place."""
+    for i, j in enumerate(columns):
+        ends[i + 1] = ends[i]
+        for e in range(starts[j], starts[j + 1]):
+            ends[i + 1] += place[rows[e]] >= 0
+
+
+@compiled
+def copy_entries(
+    starts: Places, rows: Places, values: Array, columns: Rows, place: Places, inverse: Array, at: Places, data: Array
+) -> None:  # fmt: skip
+    """Write the entries of some columns in rows that have a place: that place, and the entry times `inverse`."""
+    count = 0
+    for i, j in enumerate(columns):
+        for e in range(starts[j], starts[j + 1]):
+            if place[rows[e]] >= 0:
+                at[count], data[count] = place[rows[e]], values[e] * inverse[i]
+                count += 1
 
 
 def _dense(product: Matrix) -> Array:

@@ -77,12 +77,20 @@ class _Fitted(NamedTuple):
         w, dual = np.empty((m, steps, len(columns))), np.empty((m, steps, n))
         return cls(columns, w, np.empty((m, steps)), np.empty(steps), dual, np.zeros((m, steps)))
 
+    @property
+    def used(self) -> _Fitted:
+        """The same of the columns that are used at some step."""
+        used = self.w.any(axis=(0, 1))
+        return self._replace(columns=self.columns[used], w=self.w[:, :, used])
+
     def at(self, step: int) -> _Standing:
-        return _Standing(self.columns, self.w[:, step].copy(), self.b[:, step].copy())
+        w = self.w[:, step]
+        used = w.any(axis=0)
+        return _Standing(self.columns[used], w[:, used], self.b[:, step].copy())
 
 
 class _Standing(NamedTuple):
-    """Where a fold stands: w ``[m, a]`` of columns ``[a]`` that are in play, and b ``[m]``."""
+    """Where a fold stands: w ``[m, a]`` of columns ``[a]`` that are used there, and b ``[m]``."""
 
     columns: Rows
     w: Array
@@ -103,7 +111,7 @@ class WorkingSets:
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
         self.l1 = np.broadcast_to(np.asarray(terms.l1, dtype=np.float64), (folds, p, m)).transpose(0, 2, 1)
         self.null, self.rooms = solver.null_slope(scale), Rooms()
-        self.slope = list(self.null)  # [m, p] by fold
+        self.slope = list(self.null.astype(np.float32))  # [m, p] by fold, which tells whether to look at a column
         self.working = np.zeros((folds, m, p), dtype=bool)
         self.known: list[tuple[Array, KeptCurvature | None]] = [(self.working[0], None)] * folds
         self.slow = [False] * folds  # whether sweeps were
@@ -141,13 +149,13 @@ class WorkingSets:
                 gap[k] = self._gaps(k, slope, fit, lambdas)
                 if np.any(gap[k] > target[k]) and self._extend(k, slope, lambdas):
                     again.append(k)
-                self.slope[k] = slope[:, -1].copy()
+                self.slope[k] = slope[:, -1].astype(np.float32)
                 found[k] = fit._replace(dual=fit.dual[:, :0].copy())  # it is large
             pending = again
         for k, fit in found.items():
             points = [(float(lambdas[step]), fit.at(step)) for step in range(len(lambdas))[-PAST:]]
             self.past[k] = [*self.past[k], *points][-PAST:]
-        return [found[k] for k in folds]
+        return [found[k].used for k in folds]
 
     def _used(self, k: int) -> NDArray[np.bool_]:
         """``[m, p]``: the coefficients that the last points of a fold use."""
@@ -193,7 +201,7 @@ class WorkingSets:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scale(self.scale, k)
-        place = columns, design.means[k], inverse, self.rooms.columns
+        place = columns, design.mean(k), inverse, self.rooms.columns
         most = len(sample.y) == 1 or 2 * len(columns) > len(inverse)  # products for several outputs read all columns
         some = columns_in_play(design.fold(k), design.train[k], *place, in_place=most)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]

@@ -9,13 +9,13 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 
-from regsearch import Linear
+from regsearch import Linear, Path
 from regsearch._types import Array
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
-from regsearch.models.linear import column_newton, gaussian
+from regsearch.models.linear import column_newton, gaussian, working_columns
 from regsearch.models.linear import design as design_module
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.design import Design, Piece, Solver
@@ -186,9 +186,10 @@ def test_plain_python_kernels_agree(loss: str, monkeypatch: pytest.MonkeyPatch) 
     fast = solver(matrix, y, loss, 1e-8)
     lambdas = grid(fast, L1(), 0.1)
     expected = solved(fast, L1(), lambdas)
-    for name, kernel in list(vars(column_newton).items()):
-        if hasattr(kernel, "py_func"):
-            monkeypatch.setattr(column_newton, name, kernel.py_func)
+    for module in (column_newton, working_columns):
+        for name, kernel in list(vars(module).items()):
+            if hasattr(kernel, "py_func"):
+                monkeypatch.setattr(module, name, kernel.py_func)
     found = solved(solver(matrix, y, loss, 1e-8), L1(), lambdas)
     np.testing.assert_allclose(found.coef, expected.coef, atol=1e-12)
 
@@ -205,3 +206,42 @@ def test_a_search_reads_many_sparse_columns(task: str) -> None:
         outcome = backend.evaluate(Candidate(0, Linear(penalty)))
         assert outcome.state == "complete"
         assert not outcome.reason
+
+
+@pytest.mark.parametrize("loss", [LOSSES[0], LOSSES[1], LOSSES[3]])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_points_do_not_depend_on_how_many_are_held(
+    loss: str, penalty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Where nothing may be held beside the data, lambdas are fitted one by one, and folds know columns anew."""
+    matrix, y = texts(loss)
+    usual = solver(matrix, y, loss, 1e-10)
+    lambdas = grid(usual, PENALTIES[penalty])
+    expected = solved(usual, PENALTIES[penalty], lambdas)
+    monkeypatch.setattr(design_module, "LITTLE", 1)
+    monkeypatch.setattr(design_module, "BESIDE", 10**9)
+    found = solved(solver(matrix, y, loss, 1e-10), PENALTIES[penalty], lambdas)
+    assert (found.gap <= 1e-10).all()
+    np.testing.assert_allclose(found.coef, expected.coef, atol=1e-4 * np.abs(expected.coef).max())
+    np.testing.assert_allclose(found.intercept, expected.intercept, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", [L1(), L2()])
+def test_a_path_of_many_sparse_columns_holds_few_of_its_points(penalty: Penalty) -> None:
+    """Beside columns of about fifteen entries each, five folds' points would soon be more than the data."""
+    rng = np.random.default_rng(0)
+    matrix = sparse.random_array((1500, 12_000), density=0.01, format="csc", rng=rng)
+    signal = matrix[:, :200] @ rng.normal(size=200)
+    problem = make_problem(matrix, (signal > np.median(signal)).astype(int))
+    setup = Setup(problem, make_folds(5, problem, 0), resolve(None, problem))
+
+    def trial() -> None:
+        LinearBackend(setup).evaluate(Candidate(0, Linear(penalty, Path(12, ratio=0.1))))
+
+    trial()  # compiles
+    tracemalloc.start()
+    trial()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * (matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
