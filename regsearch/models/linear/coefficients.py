@@ -96,7 +96,7 @@ class Coefficients:
     def _used_of(self, k: int) -> tuple[Rows, Array]:
         """Columns that a fold uses, and their coefficients; all that it has, where it uses most."""
         columns, values = self.columns[k], self.values[k]
-        mask = values.any(axis=(0, 2))
+        mask = np.asarray(values.any(axis=(0, 2)))
         return (columns, values) if np.count_nonzero(mask) > MOST * len(mask) else (columns[mask], values[:, mask])
 
     def part(self, steps: slice) -> Coefficients:
