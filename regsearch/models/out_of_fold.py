@@ -104,12 +104,13 @@ def out_of_fold_mean(parts: Iterable[tuple[Rows, Array]], shape: tuple[int, int]
     Array
         ``[n, m]``; NaN in rows that no fold validates.
     """
-    total, times = np.zeros(shape, order="F"), np.zeros(shape[0])
+    total, times = np.zeros(shape, order="F"), np.zeros(shape[0], dtype=np.int32)
     for rows, decisions in parts:
-        again = times[rows].any()
+        before = times[rows]
+        again = before.any()
         for of_all, made in zip(total.T, decisions.T, strict=True):  # quicker than whole rows, which are short
             of_all[rows] = of_all[rows] + made if again else made
-        times[rows] += 1
+        times[rows] = before + 1
     if (times != 1).any():
         with np.errstate(invalid="ignore"):
             total /= times[:, None]

@@ -93,6 +93,10 @@ class Curves:
 
     def mean(self) -> Array:
         """``[S]`` mean validation score over the fitted folds."""
+        return self._mean
+
+    @cached_property
+    def _mean(self) -> Array:
         return self.average(self.val)
 
     def point(self, step: int, fitted: NDArray[np.bool_] | None = None) -> Point:

@@ -79,6 +79,11 @@ class Parts:
         places, folds = np.argsort(rows, kind="stable"), np.repeat(np.arange(len(parts), dtype=np.int32), sizes)
         return cls(rows[places], places.astype(np.int32), folds[places], np.cumsum([0, *sizes]))
 
+    @property
+    def apart(self) -> bool:
+        """Whether no row is in two of them."""
+        return bool((np.diff(self.rows) > 0).all())
+
     def split(self, values: Array) -> list[Array]:
         """``[C, r]`` of all parts as those of each."""
         return [values[:, start:end] for start, end in pairwise(self.ends)]
@@ -92,12 +97,30 @@ def decisions_of_parts(matrix: Matrix, coef: Array, parts: Parts) -> list[Array]
         rows[parts.places] = parts.rows
         every = decisions(matrix, coef.reshape(-1, p)).reshape(folds, count, -1)
         return [one[:, some] for one, some in zip(every, np.split(rows, parts.ends[1:-1]), strict=True)]
+    made = np.empty((count, len(parts.rows)))
+    _write(matrix, coef, np.zeros((folds, count)), parts, parts.places, made)
+    return parts.split(made)
+
+
+def decisions_of_rows(matrix: Array, coef: Array, intercept: Array, parts: Parts) -> Array:
+    """``[C, n]`` of rows that are in one part at most, by that one's coefficients ``[F, C, p]``; NaN of any other row.
+
+    Intercepts ``[F, C]`` are added.
+    """
+    made = np.empty((coef.shape[1], len(matrix)))
+    if len(parts.rows) < len(matrix):
+        made.fill(np.nan)
+    _write(matrix, coef, intercept, parts, parts.rows, made)
+    return made
+
+
+def _write(matrix: Array, coef: Array, intercept: Array, parts: Parts, places: Places, made: Array) -> None:
+    """Write decisions ``[C, ...]`` of the rows of parts to places."""
     used = np.flatnonzero(coef.any(axis=(0, 1)))
-    columns, weights = np.zeros(-(-len(used) // FOUR) * FOUR, dtype=np.intp), _by_fours(coef[:, :, used])
+    columns = np.zeros(-(-len(used) // FOUR) * FOUR, dtype=np.intp)
     columns[: len(used)] = used
-    made = np.empty((FOUR * weights.shape[1], len(parts.rows)))
-    write_parts(matrix.T, parts.rows, parts.places, parts.folds, columns, weights, made)
-    return parts.split(made[:count])
+    weights, starts = _by_fours(coef[:, :, used]), _by_fours(intercept[:, :, None])[0, :, :, 0]
+    write_parts(matrix.T, parts.rows, places, parts.folds, columns, weights, starts, made)
 
 
 def _by_fours(coef: Array) -> Array:
@@ -109,11 +132,13 @@ def _by_fours(coef: Array) -> Array:
 
 
 def _write_all_parts(
-    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, weights: Array, made: Array
-) -> None:
-    for k in range(weights.shape[2]):
-        of_fold = weights[:, :, k].transpose(1, 3, 0, 2).reshape(len(made), -1)
-        made[:, places[folds == k]] = of_fold @ turned[columns[:, None], rows[folds == k]]
+    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, weights: Array, starts: Array,
+    made: Array,
+) -> None:  # fmt: skip
+    for k in range(starts.shape[1]):
+        of_fold = weights[:, :, k].transpose(1, 3, 0, 2).reshape(FOUR * len(starts), -1)
+        found = of_fold @ turned[columns[:, None], rows[folds == k]] + starts[:, k].reshape(-1, 1)
+        made[:, places[folds == k]] = found[: len(made)]
 
 
 @compiled
@@ -129,17 +154,20 @@ def _add_columns(turned: Array, columns: Rows, rows: Places, folds: Places, weig
 
 
 def _write_parts(
-    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, weights: Array, made: Array
-) -> None:
-    """Write to ``[C, r]`` what columns ``[a]`` of ``[p, n]`` make of parts of rows, by weights of `_by_fours`.
+    turned: Array, rows: Places, places: Places, folds: Places, columns: Rows, weights: Array, starts: Array,
+    made: Array,
+) -> None:  # fmt: skip
+    """Write to ``[C, ...]`` what columns ``[a]`` of ``[p, n]`` make of parts of rows, by weights of `_by_fours`.
 
-    Columns are read as they lie, and every row has the weights of its fold.
+    Columns are read as they lie, and every row has the weights of its fold, and its starts ``[C / 4, F, 4]``.
     """
-    groups = weights.shape[1]
+    groups = len(starts)
     sums = np.empty((groups, FOUR * ROWS))
     for first in range(0, len(rows), ROWS):
         here, there, of = rows[first : first + ROWS], places[first : first + ROWS], folds[first : first + ROWS]
-        sums[:] = 0.0
+        for c in range(groups):
+            for i in range(len(here)):
+                sums[c, FOUR * i : FOUR * i + FOUR] = starts[c, of[i]]
         for j in range(len(weights)):
             for c in range(groups):
                 if weights[j, c].any():

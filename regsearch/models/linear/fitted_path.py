@@ -100,6 +100,7 @@ class FittedPath:
         self.go_on()
         self.fitted.append(one)
         vars(self).pop("read", None)
+        vars(self).pop("joined", None)
 
     def go_on(self) -> None:
         """Let go of the last point, which is none of the path's end: of many columns it is large."""
@@ -128,6 +129,11 @@ class FittedPath:
 
     def scores(self) -> list[Curves]:
         """One `Curves` for each metric, over all steps so far."""
+        return self.joined
+
+    @cached_property
+    def joined(self) -> list[Curves]:
+        """Those of the pieces, one after another."""
         return [_joined(along) for along in zip(*(one.curves for one in self.fitted), strict=True)]
 
     @cached_property

@@ -122,6 +122,7 @@ class Gaussian:
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
         self._quadratics: dict[tuple[int, str], Quadratic] = {}
+        self._convexities: dict[str, Array] = {}
         self._paths = KeptPaths[SquaredPoint]()
 
     def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
@@ -171,9 +172,11 @@ class Gaussian:
         """``[K]`` a lower bound of the eigenvalues of X'WX, which sharpens the duality gap; 0 where it is not cheap."""
         if isinstance(self.source, FromRows):
             return np.zeros(self.design.folds)
-        spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
-        columns = (self.design.scales(scale) > 0).sum(axis=1)
-        return np.array([spectrum.least(count) for spectrum, count in zip(spectra, columns, strict=True)])
+        if scale not in self._convexities:
+            columns = (self.design.scales(scale) > 0).sum(axis=1)
+            least = [self._spectrum(k, scale).least(count) for k, count in enumerate(columns)]
+            self._convexities[scale] = np.array(least)
+        return self._convexities[scale]
 
     def _ridge(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         if not (l2 * np.append(lambdas, further)).any() and self._independent(scale):

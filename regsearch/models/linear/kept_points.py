@@ -20,13 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.base import Setup
 from regsearch.models.linear.coefficients import Coefficients, NonZero
-from regsearch.models.linear.decisions import Parts, decisions_of_columns, decisions_of_parts
+from regsearch.models.linear.decisions import Parts, decisions_of_columns, decisions_of_parts, decisions_of_rows
 from regsearch.models.linear.design import Piece, Solver
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.out_of_fold import out_of_fold_mean
@@ -127,6 +128,8 @@ class PathPredictions:
                 made[i] = kept.said[:, step]
         most = self.design.room // (self.design.folds * made.shape[2] * max(self.design.shape))
         size = max(1, len(asked) if self.design.by_rows else most)
+        if len(asked) == len(points) <= size:
+            return self._mean(points, solver)
         for start in range(0, len(asked), size):
             some = asked[start : start + size]
             made[some] = self._mean([points[i] for i in some], solver)
@@ -140,10 +143,29 @@ class PathPredictions:
         for i, (kept, step) in enumerate(points):
             coef[:, i], intercept[:, i] = kept.at(step)
         intercept = self.design_intercept(coef, intercept)
-        found = ((rows, self.said(k, solver, along + intercept[k], rows)) for k, rows, along in self._products(coef))
+        if self._alone is not None:
+            return np.asarray(solver.predicted(self._of_rows(coef, intercept, self._alone)))
+        etas = ((k, rows, np.add(eta, intercept[k], out=eta)) for k, rows, eta in self._products(coef))
+        found = ((rows, self.said(k, solver, eta, rows)) for k, rows, eta in etas)
         flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
         every = out_of_fold_mean(flat, (self.design.shape[0], steps * m))
         return every.reshape(-1, steps, m).transpose(1, 0, 2)
+
+    @cached_property
+    def _alone(self) -> Parts | None:
+        """The rows that folds validate, where each is one fold's alone, of which coefficients say all."""
+        known = self.solvers.targets.fitted or self.solvers.offset is not None
+        if known or not self.design.shared or not isinstance(self.design.matrix, np.ndarray):
+            return None
+        parts = Parts.of(self.setup.folds.val)
+        return parts if parts.apart else None
+
+    def _of_rows(self, coef: Array, intercept: Array, parts: Parts) -> Array:
+        """``[s, n, m]`` of coefficients ``[K, s, p, m]`` and intercepts ``[K, s, m]``."""
+        folds, steps, p, m = coef.shape
+        by_output = coef.transpose(0, 1, 3, 2).reshape(folds, steps * m, p)
+        made = decisions_of_rows(self.design.matrix, by_output, intercept.reshape(folds, -1), parts)
+        return made.reshape(steps, m, -1).transpose(0, 2, 1)
 
     def _products(self, coef: Array) -> Iterator[tuple[int, Rows, Array]]:
         """A fold, rows that it validates, and these times its coefficients ``[s, p, m]``, ``[rows, s, m]``."""

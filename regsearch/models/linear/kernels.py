@@ -97,6 +97,24 @@ def used_columns(w: Array, powers: Array) -> Array:
     return found
 
 
+def _all_freedom(values: Array, strengths: Array) -> Array:
+    return np.asarray((values / (values + strengths[:, None])).sum(axis=1))
+
+
+def _freedom(values: Array, strengths: Array) -> Array:
+    """``[S]`` sums over eigenvalues ``[r]``, each of what is left of it beside itself and a strength ``[S]``."""
+    found = np.empty(len(strengths))
+    for step in range(len(strengths)):
+        spent, strength = 0.0, strengths[step]
+        for j in range(len(values)):
+            spent += values[j] / (values[j] + strength)
+        found[step] = spent
+    return found
+
+
+ridge_freedom = summed(_freedom, plain=_all_freedom, error_model="numpy")
+
+
 def _taken_off(values: Array, step: float, row: Array) -> None:
     values -= step * row[: len(values)]
 

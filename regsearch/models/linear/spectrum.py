@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch._types import Array, Matrix
+from regsearch.models.linear.kernels import ridge_freedom
 
 COLUMNS_AT_ONCE = 512
 GCV_GRID = np.geomspace(1e-6, 1e3, 50)  # times the largest eigenvalue
@@ -53,7 +54,7 @@ class Spectrum:
 
     def freedom(self, strengths: Array) -> Array:
         """``[S]`` effective degrees of freedom, the rank at strength 0."""
-        return np.asarray((self.values / (self.values + strengths[:, None])).sum(axis=1))
+        return ridge_freedom(self.values, strengths)
 
     def least(self, columns: int) -> float:
         """A safe lower bound of the eigenvalues of A'A on the `columns` columns that are not constant."""

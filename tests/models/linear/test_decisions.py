@@ -12,7 +12,7 @@ from scipy import sparse
 
 from regsearch._types import Array
 from regsearch.models.linear import decisions as module
-from regsearch.models.linear.decisions import Parts, decisions, decisions_of_parts
+from regsearch.models.linear.decisions import Parts, decisions, decisions_of_parts, decisions_of_rows
 
 
 @pytest.fixture(params=["compiled", "plain"])
@@ -50,3 +50,17 @@ def test_any_number_of_rows_columns_folds_and_decisions_will_do(
     X, coef, parts = made(seed, n, p, folds, count)
     for one, own, rows in zip(decisions_of_parts(X, coef, Parts.of(parts)), coef, parts, strict=True):
         np.testing.assert_allclose(one, own @ X[rows].T, atol=1e-12)
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize("shape", [(30, 9, 3, 5), (7, 40, 2, 1), (50, 4, 1, 8)])
+def test_rows_of_one_part_each_get_its_decisions_and_others_none(shape: tuple[int, int, int, int]) -> None:
+    """Rows that no part has are not a number."""
+    X, coef, _ = made(1, *shape)
+    owner, start = np.random.default_rng(2).integers(-1, len(coef), len(X)), coef.sum(axis=2)
+    parts = Parts.of([np.flatnonzero(owner == k) for k in range(len(coef))])
+    assert parts.apart
+    expected = np.full((coef.shape[1], len(X)), np.nan)
+    for k, (own, first) in enumerate(zip(coef, start, strict=True)):
+        expected[:, owner == k] = first[:, None] + own @ X[owner == k].T
+    np.testing.assert_allclose(decisions_of_rows(X, coef, start, parts), expected, atol=1e-12)
