@@ -162,17 +162,18 @@ def _write_parts(
     Columns are read as they lie, and every row has the weights of its fold, and its starts ``[C / 4, F, 4]``.
     """
     groups = len(starts)
-    sums = np.empty((groups, FOUR * ROWS))
+    sums, some = np.empty((groups, FOUR * ROWS)), np.empty(weights[0, 0].size)
     for first in range(0, len(rows), ROWS):
         here, there, of = rows[first : first + ROWS], places[first : first + ROWS], folds[first : first + ROWS]
         for c in range(groups):
             for i in range(len(here)):
-                sums[c, FOUR * i : FOUR * i + FOUR] = starts[c, of[i]]
+                for q in range(FOUR):
+                    sums[c, FOUR * i + q] = starts[c, of[i], q]
         for j in range(len(weights)):
             for c in range(groups):
-                if weights[j, c].any():
-                    some = columns[FOUR * j : FOUR * j + FOUR]
-                    _add_columns(turned, some, here, of, weights[j, c].ravel(), sums[c])
+                some[:] = weights[j, c].ravel()
+                if some.any():
+                    _add_columns(turned, columns[FOUR * j : FOUR * j + FOUR], here, of, some, sums[c])
         for c in range(len(made)):
             for i in range(len(here)):
                 made[c, there[i]] = sums[c // FOUR, FOUR * i + c % FOUR]
