@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,11 +47,16 @@ def compact(decisions: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Decisions in single precision; as they are where that would round their differences, far from 0."""
     finite = np.isfinite(decisions)
     known = decisions if finite.all() else decisions[finite]
-    least = ROUNDED * float(known.std() if known.size else 0.0)
+    least = ROUNDED * _deviation(known) if known.size else 0.0
     largest = max(float(known.max(initial=0.0)), -float(known.min(initial=0.0)))
     rounded = TINY < HALF_A_DIGIT * largest <= least and largest < HUGE  # which says so without a look at each
     rounded = rounded or float(np.abs(known - known.astype(np.float32)).max(initial=0.0)) <= least
     return decisions.astype(np.float32) if rounded else decisions
+
+
+def _deviation(values: NDArray[np.floating[Any]]) -> float:
+    centred = (values - values.mean()).ravel()
+    return math.sqrt(centred @ centred / len(centred))  # in fewer looks at them than numpy's
 
 
 def steps_kept(rows: int, outputs: int) -> int:

@@ -130,8 +130,8 @@ class Walk:
     ) -> None:  # fmt: skip
         steps, first = len(lambdas), older or last
         self.descent, self.max_sweeps, self.alike = descent, max_sweeps, False
-        self.lambdas = np.concatenate([[first.lambda_, last.lambda_], lambdas])
-        self.targets = np.concatenate([[0.0, 0.0], targets])
+        self.lambdas, self.targets = np.empty(steps + 2), np.zeros(steps + 2)
+        self.lambdas[0], self.lambdas[1], self.lambdas[2:], self.targets[2:] = first[0], last[0], lambdas, targets
         widths = len(last.w), len(last.kept)
         self.w, self.kept = (room[i] if room is not None else np.empty((steps + 2, widths[i])) for i in range(2))
         self.w[0], self.w[1], self.kept[0], self.kept[1] = first.w, last.w, first.kept, last.kept

@@ -214,8 +214,8 @@ def heading(points: Array) -> Array:
         for j in range(size):
             if j != i:
                 factor = square[j, i] / square[i, i]
-                row = square[j]
-                row -= factor * square[i]
+                for k in range(i, size):
+                    square[j, k] -= factor * square[i, k]
                 shares[j] -= factor * shares[i]
     for i in range(size):
         shares[i] /= square[i, i]

@@ -17,16 +17,14 @@ LARGE = 1e10  # multiplications from which threads pay for themselves, even wher
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Inside, BLAS works alone: threads that wait for each other after every small product cost more than they give."""
-    controller, _ = _pools()
-    with controller.limit(limits=1, user_api="blas"):
+    with _limited(1):
         yield
 
 
 @contextmanager
 def all_threads(multiplications: float) -> Iterator[None]:
     """Inside, within `one_thread`, large work has all threads back; small work has not."""
-    controller, most = _pools()
-    with controller.limit(limits=most, user_api="blas") if multiplications >= LARGE else nullcontext():
+    with _limited(_pools()[1]) if multiplications >= LARGE else nullcontext():
         yield
 
 
@@ -42,15 +40,28 @@ def for_each(work: Callable[[Given], Made], over: Iterable[Given], long: bool) -
         return list(pool.map(work, over))
 
 
+@contextmanager
+def _limited(threads: int) -> Iterator[None]:
+    """Inside, every BLAS has so many."""
+    pools, _ = _pools()
+    before = [pool.num_threads for pool in pools]
+    for pool in pools:
+        pool.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        for pool, count in zip(pools, before, strict=True):
+            pool.set_num_threads(count)
+
+
 @cache
-def _pools() -> tuple[Any, int]:
-    """The controller, and the threads that BLAS has unless told otherwise.
+def _pools() -> tuple[list[Any], int]:
+    """What controls each BLAS, and the threads that they have unless told otherwise.
 
     Made once: looking for the libraries that are loaded takes longer than a small trial.
     """
     import scipy.linalg  # noqa: F401 - brings a BLAS of its own, which must be there to be found
     from threadpoolctl import ThreadpoolController
 
-    controller = ThreadpoolController()
-    counts = [library["num_threads"] for library in controller.info() if library["user_api"] == "blas"]
-    return controller, max(counts, default=1)
+    pools = ThreadpoolController().select(user_api="blas").lib_controllers
+    return pools, max((pool.num_threads for pool in pools), default=1)
