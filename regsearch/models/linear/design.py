@@ -50,7 +50,7 @@ from regsearch.models.linear.fold_groups import fold_groups
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.scales import MeasuredColumns, column_divisors, measured_folds, row_divisors
 from regsearch.models.linear.shifts import shifted
-from regsearch.models.linear.working_columns import times
+from regsearch.models.linear.working_columns import times, weighted_sums
 
 Made = TypeVar("Made")
 NOTHING = np.empty(0)
@@ -183,11 +183,11 @@ class Design:
         weights = self.fold_weights
         return np.concatenate([times(weights[view.start : view.stop], self.fold(view.start)) for view in self.views])
 
-    def mean(self, k: int) -> Array:
-        """``[p]``, the means of one fold; where those of all folds are much beside the data they are not kept."""
+    def mean(self, k: int, columns: Rows) -> Array:
+        """``[a]``, means of some columns in one fold; where those of all are much beside the data they are not kept."""
         if self.keeps_columns:
-            return np.asarray(self.means[k])
-        return np.asarray(times(self.fold_weights[k : k + 1], self.fold(k))[0])
+            return np.asarray(self.means[k, columns])
+        return weighted_sums(self.fold(k), columns, self.fold_weights[k])
 
     @cached_property
     def centers(self) -> Array:

@@ -91,8 +91,8 @@ class LogFold:
     def _of(self, some: Rows) -> ColumnsInPlay:
         """Those columns of the training rows, kept for as long as they are asked for."""
         if self._columns is None or not np.array_equal(some, self._some):
-            design, inverse = self.design, self.design.inverse_scale(self.scale, self.k)
-            rows, means = design.train[self.k], design.mean(self.k)
+            design, inverse = self.design, self.design.inverse_scale(self.scale, self.k)[some]
+            rows, means = design.train[self.k], design.mean(self.k, some)
             self._some = some
             self._columns = columns_in_play(design.fold(self.k), rows, some, means, inverse, self._room)
         return self._columns

@@ -271,7 +271,7 @@ class LogLoss:
                 of, null = partial(self._products, k, scale), partial(self._null_of, k, scale)
                 self._ridges[k, scale] = MatrixFreeRidge(of, sample, count, null)
                 return self._ridges[k, scale]
-            rows, columns = self.design.train[k], (self.design.mean(k), self.design.inverse_scale(scale, k))
+            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scale(scale, k))
             matrix = self.design.fold(k)  # those may have filled it for other folds
             basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
             with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
@@ -312,7 +312,7 @@ class LogLoss:
         if self.matrix_free:
             return self._ridge(k, scale).freedom(curvature, strengths)
         if (k, scale) not in self._values:
-            rows, columns = self.design.train[k], (self.design.mean(k), self.design.inverse_scale(scale, k))
+            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scale(scale, k))
             matrix = self.design.fold(k)
             with all_threads(matrix.shape[0] * matrix.shape[1] ** 2):
                 self._values[k, scale] = primal_values(matrix, rows, *columns, self.samples[k].weights)
@@ -323,7 +323,7 @@ class LogLoss:
         intercept, used, values = b.copy(), list[Rows](), list[Array]()
         for k, (columns, w) in enumerate(fits):
             coef = np.multiply(w, self.design.inverse_scale(scale, k)[columns], out=w)
-            intercept[k] -= coef @ (self.design.mean(k)[columns] + self.design.shift[columns])
+            intercept[k] -= coef @ (self.design.mean(k, columns) + self.design.shift[columns])
             used.append(columns)
             values.append(w.transpose(1, 2, 0))
         if intercept.shape[1] > 1:

@@ -68,15 +68,16 @@ class ColumnsInPlay(Protocol):
 def columns_in_play(
     matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room, in_place: bool = False
 ) -> ColumnsInPlay:
-    """Some columns of a fold's rows: those of a table stay where they are, others are copied to a room.
+    """Some columns of a fold's rows, less `center` and times `inverse`, ``[a]``.
 
-    Dense ones may be read `in_place` as well, for as long as the matrix is not filled for another fold.
+    Those of a table stay where they are, others are copied to a room. Dense ones may be read `in_place` as well, for as
+    long as the matrix is not filled for another fold.
     """
     if isinstance(matrix, RowTable):
-        return RowColumns(rows, columns, center[columns], inverse[columns], matrix)
+        return RowColumns(rows, columns, center, inverse, matrix)
     by_columns = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
     if in_place and by_columns and len(rows) > LEAST_USED * len(matrix):
-        return ReadColumns(rows, columns, center[columns], inverse[columns], matrix.T)
+        return ReadColumns(rows, columns, center, inverse, matrix.T)
     return WorkingColumns.of(matrix, rows, columns, center, inverse, room)
 
 
@@ -97,7 +98,6 @@ class WorkingColumns:
 
     @classmethod
     def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array, room: Room) -> WorkingColumns:
-        center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
             return cls(_sparse_rows(matrix, columns, rows, inverse), center * inverse)
         features = room.of(len(columns), len(rows))
@@ -191,6 +191,23 @@ def copy_entries(
 
 def _dense(product: Matrix) -> Array:
     return np.asarray(product.toarray() if sparse.issparse(product) else product)
+
+
+def weighted_sums(matrix: Matrix, columns: Rows, weights: Array) -> Array:
+    """``[a]`` sums of some columns by weights ``[n]`` of their rows."""
+    if not sparse.issparse(matrix):
+        return times(weights, matrix[:, columns])
+    sums = np.zeros(len(columns))
+    sum_entries(matrix.indptr, matrix.indices, matrix.data, columns, weights, sums)
+    return sums
+
+
+@compiled
+def sum_entries(starts: Places, rows: Places, values: Array, columns: Rows, weights: Array, sums: Array) -> None:
+    """Add up the entries of some columns, by weights of their rows."""
+    for i, j in enumerate(columns):
+        for e in range(starts[j], starts[j + 1]):
+            sums[i] += values[e] * weights[rows[e]]
 
 
 def times(spread: Array, matrix: Matrix) -> Array:

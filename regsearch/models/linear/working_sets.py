@@ -200,9 +200,11 @@ class WorkingSets:
 
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
-        inverse = design.inverse_scale(self.scale, k)
-        place = columns, design.mean(k), inverse, self.rooms.columns
-        most = len(sample.y) == 1 or 2 * len(columns) > len(inverse)  # products for several outputs read all columns
+        inverse = design.inverse_scale(self.scale, k)[columns]
+        place = columns, design.mean(k, columns), inverse, self.rooms.columns
+        most = (
+            len(sample.y) == 1 or 2 * len(columns) > self.solver.shape[2]
+        )  # products for several outputs read all columns
         some = columns_in_play(design.fold(k), design.train[k], *place, in_place=most)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares

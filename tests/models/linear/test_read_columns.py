@@ -33,7 +33,8 @@ def both(columns: Any, far: float = 0.0) -> tuple[ColumnsInPlay, ColumnsInPlay]:
     """Some columns that are read, and copies of them."""
     matrix = np.asfortranarray(RANDOM.normal(size=(N, P)) + far)
     center, inverse = SHARE @ matrix[ROWS], RANDOM.uniform(0.5, 2.0, P)
-    of = matrix, ROWS, np.asarray(columns, dtype=np.intp), center, inverse, Room()
+    some = np.asarray(columns, dtype=np.intp)
+    of = matrix, ROWS, some, center[some], inverse[some], Room()
     read, copied = columns_in_play(*of, in_place=True), columns_in_play(*of)
     assert isinstance(read, ReadColumns)
     assert isinstance(copied, WorkingColumns)
