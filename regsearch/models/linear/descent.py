@@ -28,7 +28,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from scipy.linalg.lapack import dposv, sposv
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
 from regsearch.models.linear.kernels import (
     ONWARD,
     Places,
@@ -39,6 +39,7 @@ from regsearch.models.linear.kernels import (
     follow,
     objective,
 )
+from regsearch.models.linear.leaps import among
 from regsearch.models.linear.support import minimise_on_support
 
 AHEAD = 10  # lambdas of which the last is solved first
@@ -242,7 +243,7 @@ class GramDescent:
 
     def leapt(self, lambda_: float, w: Array, kept: Array) -> tuple[Array, Array] | None:
         some, ridge = np.flatnonzero(w), lambda_ * self.l2
-        curvature = self.gram[some][:, some]  # rows first: they are copied whole
+        curvature = among(self.gram, some)
         curvature.flat[:: len(some) + 1] += ridge
         push = kept[some] - ridge * w[some] - lambda_ * self.l1[some] * np.sign(w[some])
         move = _few_steps(curvature, push) if len(some) > MANY else _exactly(curvature, push)
@@ -260,14 +261,14 @@ class GramDescent:
         return minimise_on_support(*loss, lambda_, target, start)
 
 
-def _exactly(curvature: Array, push: Array) -> Array | None:
+def _exactly(curvature: Reals, push: Array) -> Array | None:
     """The move to the minimum of a quadratic ``[a, a]``, whose curvature is written to, where it has one."""
     solve = sposv if curvature.dtype == np.float32 else dposv
     _, move, failed = solve(curvature.T, push, lower=0, overwrite_a=1)
     return None if failed else np.asarray(move)
 
 
-def _few_steps(curvature: Array, push: Array) -> Array:
+def _few_steps(curvature: Reals, push: Array) -> Reals:
     """About the same, by conjugate gradients."""
     left = push.astype(curvature.dtype)
     move, way, size = np.zeros_like(left), left.copy(), float(left @ left)

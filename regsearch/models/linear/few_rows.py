@@ -23,21 +23,34 @@ def are_few(rows: Array, matrix: Array) -> bool:
 
 
 @partial(compiled, fastmath={"reassoc", "contract"})
-def _eight(left: Array, right: Array, one: Array, two: Array, three: Array, four: Array, found: Array) -> None:
-    """Write the products of two rows with four columns, each read once; as many sums as there is room for at hand."""
-    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(left.shape[0]):
-        x, y = left[i], right[i]
-        a += x * one[i]
-        b += x * two[i]
-        c += x * three[i]
-        d += x * four[i]
-        e += y * one[i]
-        f += y * two[i]
-        g += y * three[i]
-        h += y * four[i]
-    found[0, 0], found[0, 1], found[0, 2], found[0, 3] = a, b, c, d
-    found[1, 0], found[1, 1], found[1, 2], found[1, 3] = e, f, g, h
+def _write_twelve(
+    few: Array, turned: Array, q: int, r: int, s: int, j: int, k: int, m: int, o: int, start: int, end: int, made: Array
+) -> None:
+    """Write the products of three rows with four columns, of a part of their length: as many sums as are at hand."""
+    a, b, c, d, e, f, g, h, t, u, v, w = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for place in range(start, end):
+        i = np.uintp(place)  # which does not count from the end
+        x, y, z = few[q, i], few[r, i], few[s, i]
+        value = turned[j, i]  # one column after another: no number waits for its turn
+        a += x * value
+        b += y * value
+        c += z * value
+        value = turned[k, i]
+        d += x * value
+        e += y * value
+        f += z * value
+        value = turned[m, i]
+        g += x * value
+        h += y * value
+        t += z * value
+        value = turned[o, i]
+        u += x * value
+        v += y * value
+        w += z * value
+    made[q, j], made[r, j], made[s, j] = a, b, c
+    made[q, k], made[r, k], made[s, k] = d, e, f
+    made[q, m], made[r, m], made[s, m] = g, h, t
+    made[q, o], made[r, o], made[s, o] = u, v, w
 
 
 def _all_times(few: Array, turned: Array) -> Array:
@@ -46,18 +59,15 @@ def _all_times(few: Array, turned: Array) -> Array:
 
 def _few_times(few: Array, turned: Array) -> Array:
     """``[r, p]`` of rows ``[r, n]`` and a matrix turned round ``[p, n]``; at the end the last of either comes again."""
-    made, found = np.zeros((few.shape[0], turned.shape[0])), np.empty((2, 4))
-    last, end = few.shape[0] - 1, turned.shape[0] - 1
-    for start in range(0, turned.shape[1], LENGTH):
-        part = slice(start, start + LENGTH)
+    last, end, length = few.shape[0] - 1, turned.shape[0] - 1, turned.shape[1]
+    made, part = np.zeros((last + 1, end + 1)), np.empty((last + 1, end + 1))
+    for start in range(0, length, LENGTH):
+        stop = min(start + LENGTH, length)
         for j in range(0, end + 1, 4):
-            one, two = turned[j, part], turned[min(j + 1, end), part]
-            three, four = turned[min(j + 2, end), part], turned[min(j + 3, end), part]
-            for r in range(0, last + 1, 2):
-                _eight(few[r, part], few[min(r + 1, last), part], one, two, three, four, found)
-                for row in range(r, min(r + 2, last + 1)):
-                    for column in range(j, min(j + 4, end + 1)):
-                        made[row, column] += found[row - r, column - j]
+            k, m, o = min(j + 1, end), min(j + 2, end), min(j + 3, end)
+            for q in range(0, last + 1, 3):
+                _write_twelve(few, turned, q, min(q + 1, last), min(q + 2, last), j, k, m, o, start, stop, part)
+        made += part
     return made
 
 

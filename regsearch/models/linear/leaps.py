@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Reals, Rows
 from regsearch.models.compiling import compiled
 
 STEPS = 10  # rounds of steps of one at a time between two leaps, or more of many: a leap costs as much
@@ -28,6 +28,23 @@ JITTER = 1e-10  # of a diagonal: equal columns, such as those of a category besi
 def rounds(count: int) -> int:
     """How many rounds of steps of so many coefficients go before a leap."""
     return max(STEPS, count // 3)
+
+
+def _all_among(gram: Reals, some: Rows) -> Reals:
+    return gram[np.ix_(some, some)]
+
+
+def _among(gram: Reals, some: Rows) -> Reals:
+    """``[a, a]``: the curvature of those that move."""
+    made = np.empty((len(some), len(some)), gram.dtype)
+    for i in range(len(some)):
+        row = gram[some[i]]
+        for j in range(len(some)):
+            made[i, j] = row[np.uintp(some[j])]  # which does not count from the end
+    return made
+
+
+among = compiled(_among, plain=_all_among)
 
 
 @compiled

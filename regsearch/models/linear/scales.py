@@ -18,6 +18,7 @@ from scipy import sparse
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.data.weights import ROUNDING, Spread, spread_by, spread_of, spreads_by_blocks, weighted_quantiles
+from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import NUMBERS
 from regsearch.models.linear.fold_groups import Group
 
@@ -67,16 +68,51 @@ def measured_folds(matrix: Array, group: Group, weights: Array) -> list[Measured
     used = np.flatnonzero(training[group.labels] & (weights > 0))
     order = used[np.argsort(group.labels[used], kind="stable")]
     edges = np.searchsorted(group.labels[order], np.arange(group.trains.shape[1] + 1))
-    parts = [(b, slice(*of), weights[order[slice(*of)]]) for b, of in enumerate(pairwise(edges)) if of[0] < of[1]]
-    totals, found = np.zeros(group.trains.shape[1]), np.empty((5, group.trains.shape[1], matrix.shape[1]))
-    size = min(max(LEAST, NUMBERS // len(matrix)), AT_ONCE)
-    for start in range(0, matrix.shape[1], size):
-        here = slice(start, start + size)
-        columns = np.take(matrix.T[here], order, axis=1)
-        for b, part, weight in parts:
-            totals[b] = weight.sum()
-            found[:, b, here] = _about_mean(columns[:, part], weight / totals[b])
+    totals = np.array([weights[order[slice(*of)]].sum() for of in pairwise(edges)])
+    share = weights[order] / np.repeat(totals, np.diff(edges))
+    found = np.empty((5, len(totals), matrix.shape[1]))
+    measure_blocks(matrix.T, order, edges, share, found)
     return [_together(found[:, member & (totals > 0)], totals[member & (totals > 0)]) for member in group.trains]
+
+
+def _measure_all(turned: Array, order: Rows, edges: Rows, share: Array, found: Array) -> None:
+    size = min(max(LEAST, NUMBERS // turned.shape[1]), AT_ONCE)
+    for here in _every(len(turned), size):
+        columns = np.take(turned[here], order, axis=1)
+        for b, (start, end) in enumerate(pairwise(edges)):
+            if start < end:
+                found[:, b, here] = _about_mean(columns[:, start:end], share[start:end])
+
+
+def _measure_blocks(turned: Array, order: Rows, edges: Rows, share: Array, found: Array) -> None:
+    """Write ``[5, b, p]`` of blocks of rows of ``[p, n]``, by their shares, one block behind another.
+
+    These are means, mean squares about them, how far off these are, and ends.
+    """
+    values = np.empty(len(order))
+    for j in range(len(turned)):
+        column = turned[j]
+        for i in range(len(order)):
+            values[i] = column[np.uintp(order[i])]  # which does not count from the end
+        for b in range(len(edges) - 1):
+            start, count = edges[b], edges[b + 1] - edges[b]
+            mean, square, off, low, high = 0.0, 0.0, 0.0, np.inf, -np.inf
+            for row in range(count):
+                place = np.uintp(start + row)
+                mean += share[place] * values[place]
+            for row in range(count):
+                place = np.uintp(start + row)
+                centred = values[place] - mean
+                off += share[place] * centred
+                square += share[place] * centred * centred
+            for row in range(count):
+                value = values[np.uintp(start + row)]
+                low, high = min(low, value), max(high, value)
+            found[0, b, j], found[1, b, j], found[2, b, j] = mean, square, off
+            found[3, b, j], found[4, b, j] = low, high
+
+
+measure_blocks = compiled(_measure_blocks, _measure_all, fastmath={"reassoc", "contract", "nnan", "nsz"})
 
 
 def _about_mean(columns: Array, share: Array) -> tuple[Array, ...]:

@@ -15,7 +15,7 @@ from regsearch.models.linear.working_columns import times
 @settings(deadline=None)
 @given(st.integers(0, 999), st.integers(1, FEW), st.integers(1, 9), st.integers(1, 40))
 def test_any_number_of_rows_columns_and_their_length_will_do(seed: int, rows: int, columns: int, length: int) -> None:
-    """Products go two rows and four columns at a time, which no number needs to be a multiple of."""
+    """Products go three rows and four columns at a time, which no number needs to be a multiple of."""
     random = np.random.default_rng(seed)
     few, turned = random.normal(size=(rows, length)), random.normal(size=(columns, length))
     np.testing.assert_allclose(few_times(few, turned), few @ turned.T, atol=1e-12)
