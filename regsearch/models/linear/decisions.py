@@ -17,8 +17,8 @@ from regsearch.models.linear.fours import add_to_four
 
 Places = NDArray[np.int32]
 LEAST = 32  # columns that are copied at a time
-FOUR = 4  # columns, and decisions, that are at hand together ...
-ROWS = 2056  # ... of so many rows: few enough to stay in the cache
+EIGHT, FOUR = 8, 4  # columns, and decisions, that are at hand together ...
+ROWS = 4104  # ... of so many rows: few enough to stay in the cache
 
 
 def decisions(matrix: Matrix, coef: Array) -> Array:
@@ -117,18 +117,18 @@ def decisions_of_rows(matrix: Array, coef: Array, intercept: Array, parts: Parts
 def _write(matrix: Array, coef: Array, intercept: Array, parts: Parts, places: Places, made: Array) -> None:
     """Write decisions ``[C, ...]`` of the rows of parts to places."""
     used = np.flatnonzero(coef.any(axis=(0, 1)))
-    columns = np.zeros(-(-len(used) // FOUR) * FOUR, dtype=np.intp)
+    columns = np.zeros(-(-len(used) // EIGHT) * EIGHT, dtype=np.intp)
     columns[: len(used)] = used
-    weights, starts = _by_fours(coef[:, :, used]), _by_fours(intercept[:, :, None])[0, :, :, 0]
+    weights, starts = _by_fours(coef[:, :, used], EIGHT), _by_fours(intercept[:, :, None], 1)[0, :, :, 0]
     write_parts(matrix.T, parts.rows, places, parts.folds, columns, weights, starts, made)
 
 
-def _by_fours(coef: Array) -> Array:
-    """Coefficients ``[F, C, a]`` as ``[a / 4, C / 4, F, 4, 4]``, the decisions last; what is more is zero."""
-    folds, (count, width) = len(coef), (-(-size // FOUR) for size in coef.shape[1:])
-    padded = np.zeros((folds, FOUR * count, FOUR * width))
+def _by_fours(coef: Array, size: int) -> Array:
+    """Coefficients ``[F, C, a]`` as ``[a / size, C / 4, F, size, 4]``, the decisions last; what is more is zero."""
+    folds, count, width = len(coef), -(-coef.shape[1] // FOUR), -(-coef.shape[2] // size)
+    padded = np.zeros((folds, FOUR * count, size * width))
     padded[:, : coef.shape[1], : coef.shape[2]] = coef
-    return np.ascontiguousarray(padded.reshape(folds, count, FOUR, width, FOUR).transpose(3, 1, 0, 4, 2))
+    return np.ascontiguousarray(padded.reshape(folds, count, FOUR, width, size).transpose(3, 1, 0, 4, 2))
 
 
 def _write_all_parts(
@@ -143,14 +143,15 @@ def _write_all_parts(
 
 @compiled
 def _add_columns(turned: Array, columns: Rows, rows: Places, folds: Places, weights: Array, sums: Array) -> None:
-    """Add to four sums of some rows, one row behind another, what four columns of ``[p, n]`` make of them.
+    """Add to four sums of some rows, one row behind another, what eight columns of ``[p, n]`` make of them.
 
-    Weights ``[F, 4, 4]`` are those of the columns for the four, by the fold of a row.
+    Weights ``[F, 8, 4]`` are those of the columns for the four, by the fold of a row.
     """
-    one, two, three, four = turned[columns[0]], turned[columns[1]], turned[columns[2]], turned[columns[3]]
+    a, b, c, d = turned[columns[0]], turned[columns[1]], turned[columns[2]], turned[columns[3]]
+    e, f, g, h = turned[columns[4]], turned[columns[5]], turned[columns[6]], turned[columns[7]]
     for i in range(len(rows)):
-        row = np.uintp(rows[i])  # which does not count from the end
-        add_to_four(sums, FOUR * i, weights, FOUR * FOUR * folds[i], one[row], two[row], three[row], four[row])
+        r, at, place = np.uintp(rows[i]), FOUR * i, EIGHT * FOUR * folds[i]  # which does not count from the end
+        add_to_four(sums, at, weights, place, a[r], b[r], c[r], d[r], e[r], f[r], g[r], h[r])
 
 
 def _write_parts(
@@ -173,7 +174,7 @@ def _write_parts(
             for c in range(groups):
                 some[:] = weights[j, c].ravel()
                 if some.any():
-                    _add_columns(turned, columns[FOUR * j : FOUR * j + FOUR], here, of, some, sums[c])
+                    _add_columns(turned, columns[EIGHT * j : EIGHT * j + EIGHT], here, of, some, sums[c])
         for c in range(len(made)):
             for i in range(len(here)):
                 made[c, there[i]] = sums[c // FOUR, FOUR * i + c % FOUR]

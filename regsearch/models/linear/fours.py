@@ -26,7 +26,10 @@ def _add_to_four() -> Any:
         first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
         return builder.shuffle_vector(first, nothing, ir.Constant(places, [0] * 4))
 
-    def add_to_four(typing: Any, sums: Any, at: Any, weights: Any, place: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    def add_to_four(
+        typing: Any, sums: Any, at: Any, weights: Any, place: Any,
+        a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any,
+    ) -> Any:  # fmt: skip
         def written(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             of = fours(context, builder, signature.args[0], *given[:2])
             by = fours(context, builder, signature.args[2], *given[2:4])
@@ -38,13 +41,13 @@ def _add_to_four() -> Any:
             builder.store(four, of, align=8)
             return context.get_dummy_value()
 
-        return types.void(sums, at, weights, place, a, b, c, d), written
+        return types.void(sums, at, weights, place, a, b, c, d, e, f, g, h), written
 
     return intrinsic(add_to_four)
 
 
 add_to_four = _add_to_four()
-"""In compiled code: add to four sums of a contiguous array, from a place on, what four numbers make of them.
+"""In compiled code: add to four sums of a contiguous array, from a place on, what eight numbers make of them.
 
 Their weights lie in another from a place on: the four of the first number, the four of the second and so on.
 """

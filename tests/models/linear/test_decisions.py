@@ -46,7 +46,7 @@ def test_parts_of_rows_get_the_decisions_that_all_rows_would(kind: Any, shape: t
 def test_any_number_of_rows_columns_folds_and_decisions_will_do(
     seed: int, n: int, p: int, folds: int, count: int
 ) -> None:
-    """Sums go four columns and four decisions at a time, which no number needs to be a multiple of."""
+    """Sums go eight columns and four decisions at a time, which no number needs to be a multiple of."""
     X, coef, parts = made(seed, n, p, folds, count)
     for one, own, rows in zip(decisions_of_parts(X, coef, Parts.of(parts)), coef, parts, strict=True):
         np.testing.assert_allclose(one, own @ X[rows].T, atol=1e-12)
