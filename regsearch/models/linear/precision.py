@@ -24,10 +24,10 @@ class Precision(NamedTuple):
     apart: float
     potrf: Callable[..., tuple[Reals, int]]
     potrs: Callable[..., tuple[Reals, int]]
-    trtri: Callable[..., tuple[Reals, int]]
     trmm: Callable[..., Reals]
+    trsm: Callable[..., Reals]
     syrk: Callable[..., Reals]
 
 
-SINGLE = Precision(np.float32, 1e-2, lapack.spotrf, lapack.spotrs, lapack.strtri, blas.strmm, blas.ssyrk)
-DOUBLE = Precision(np.float64, 0.0, lapack.dpotrf, lapack.dpotrs, lapack.dtrtri, blas.dtrmm, blas.dsyrk)
+SINGLE = Precision(np.float32, 1e-2, lapack.spotrf, lapack.spotrs, blas.strmm, blas.strsm, blas.ssyrk)
+DOUBLE = Precision(np.float64, 0.0, lapack.dpotrf, lapack.dpotrs, blas.dtrmm, blas.dtrsm, blas.dsyrk)

@@ -35,7 +35,7 @@ from regsearch.models.linear.blocks import mirrored
 from regsearch.models.linear.precision import DOUBLE, SINGLE, Precision
 
 FLAT = 1e-6  # the ridge that stands for none
-SMALL = 64  # columns of a triangle that is inverted at once
+SMALL = 128  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
 FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which four tell those between ...
 SURE = 1e-4  # ... and that of those further on, up to which three tell them, once in a row
@@ -174,7 +174,8 @@ def invert_factor(lower: Reals, precision: Precision) -> bool:
     count = len(lower)
     if count <= SMALL:
         factor, indefinite = precision.potrf(lower.T, lower=0, clean=0) if count else (lower, 0)
-        lower[:] = precision.trtri(factor, lower=0)[0].T if count else lower
+        unit = np.eye(count, dtype=precision.kind, order="F")
+        lower[:] = precision.trsm(1.0, factor, unit, lower=0, overwrite_b=1).T if count else lower
         return not indefinite
     half = count // 2
     between = _explained(lower, half, precision)
