@@ -29,6 +29,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Reals, Rows
 from regsearch.models.linear.blocks import mirrored
@@ -54,6 +55,11 @@ class Turns(NamedTuple):
         start, normal = first[:-1], direction.copy()
         normal[start] += np.where(direction[start] < 0, -1.0, 1.0)
         return cls(first, normal, normal / np.repeat(1.0 + np.abs(direction[start]), np.diff(first)))
+
+    def ordered(self, order: Rows) -> tuple[NDArray[np.uint32], Array, Array]:
+        """The group, the normal and the share of each axis, in some order."""
+        group = np.repeat(np.arange(len(self.first) - 1, dtype=np.uint32), np.diff(self.first))
+        return group[order], self.normal[order], self.share[order]
 
 
 @dataclass(frozen=True)
@@ -160,9 +166,8 @@ class TurnedGram:
         """Its lower triangle in some order and in units of roots, and zeros."""
         from regsearch.models.linear.turned import write_turned
 
-        made, place = np.zeros((len(order), len(order)), kind), np.empty_like(order)
-        place[order] = np.arange(len(order))
-        write_turned(self.gram, self.some, *self.turns, 1.0 / np.sqrt(square), place, made)
+        made, scale = np.zeros((len(order), len(order)), kind), 1.0 / np.sqrt(square[order])
+        write_turned(self.gram, self.some[order].astype(np.uint32), *self.turns.ordered(order), scale, made)
         return made
 
 

@@ -8,7 +8,7 @@ import pytest
 from regsearch._types import Array
 from regsearch.models.linear.precision import DOUBLE
 from regsearch.models.linear.spent import FLAT, MANY, SMALL, Bends, FreedomAlong, invert_factor, spent
-from regsearch.models.linear.turned import _diagonal_of_all, _write_all, turned_diagonal, write_turned
+from regsearch.models.linear.turned import _diagonal, _write_all, turned_diagonal, write_turned
 
 SIZE = 2 * SMALL + 7
 
@@ -41,8 +41,8 @@ def grouped(size: int = SIZE, smallest: float = 0.5, every: float = 0.0) -> Bend
 def turned(matrix: Array, bends: Bends) -> Array:
     """All of it, group by group."""
     made, every = np.zeros_like(matrix), np.arange(len(matrix))
-    write_turned(matrix, bends.order, *bends.turns, np.ones(len(matrix)), every, made)
-    return np.tril(made) + np.tril(made, -1).T
+    write_turned(matrix, bends.order.astype(np.uint32), *bends.turns.ordered(every), np.ones(len(matrix)), made)
+    return made + np.tril(made, -1).T
 
 
 def test_groups_that_are_turned_bend_by_a_diagonal() -> None:
@@ -58,12 +58,15 @@ def test_groups_that_are_turned_bend_by_a_diagonal() -> None:
 def test_turning_is_the_same_where_nothing_is_compiled() -> None:
     """In rows and columns that are scaled and written elsewhere."""
     gram, bends, rng = gram_of(0.5, 24), grouped(24), np.random.default_rng(0)
-    matrix, scale, place = (gram, bends.order, *bends.turns), rng.uniform(size=24), rng.permutation(24)
-    np.testing.assert_allclose(_diagonal_of_all(*matrix), turned_diagonal(*matrix), rtol=1e-12)
+    matrix, scale, order = (gram, bends.order, *bends.turns), rng.uniform(size=24), rng.permutation(24)
+    np.testing.assert_allclose(_diagonal(*matrix), turned_diagonal(*matrix), rtol=1e-12)
     made, plain = np.zeros((2, 24, 24))
-    write_turned(*matrix, scale, place, made)
-    _write_all(*matrix, scale, place, plain)
-    np.testing.assert_allclose(np.tril(plain), made, atol=1e-12)
+    of = gram, bends.order[order].astype(np.uint32), *bends.turns.ordered(order), scale
+    write_turned(*of, made)
+    _write_all(*of, plain)
+    np.testing.assert_allclose(plain, made, atol=1e-12)
+    whole = turned(gram, bends)[np.ix_(order, order)]
+    np.testing.assert_allclose(made, np.tril(scale[:, None] * scale * whole), atol=1e-12)
 
 
 @pytest.mark.parametrize("least", [0.9, 1e-5])
