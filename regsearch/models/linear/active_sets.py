@@ -20,7 +20,8 @@ from regsearch.models.linear.sources import Blends, Evaluation, Source
 MARGIN = 0.97  # share of its threshold that a foretold gradient reaches
 WIDE = 1.25  # times the rows, columns from which sweeps over rows are quicker than over their products
 COPIES = 2  # numbers of single precision for each of the data, that copies of columns may have in all folds together
-ROOM = 1.2  # times the columns in play, that a Gram matrix has room for
+ROOM = 1.2  # times the columns in play, that a Gram matrix has room for, ...
+BELOW = 2.0  # ... and their copies, of which what is not in use takes no memory
 
 
 class ActiveSets:
@@ -192,7 +193,7 @@ def _with_room(values: Array, known: int, count: int, width: int | None = None) 
     """Values whose first rows, or rows and columns, are known, with room for so many and some more."""
     if count <= len(values):
         return values
-    size = int(ROOM * count)
+    size = int((ROOM if width is None else BELOW) * count)
     made = np.empty((size, size if width is None else width), values.dtype)
     if known:
         beside = known if width is None else width
