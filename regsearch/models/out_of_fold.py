@@ -45,18 +45,27 @@ class PathDecisions:
 
 def compact(decisions: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Decisions in single precision; as they are where that would round their differences, far from 0."""
-    finite = np.isfinite(decisions)
-    known = decisions if finite.all() else decisions[finite]
-    least = ROUNDED * _deviation(known) if known.size else 0.0
-    largest = max(float(known.max(initial=0.0)), -float(known.min(initial=0.0)))
-    rounded = TINY < HALF_A_DIGIT * largest <= least and largest < HUGE  # which says so without a look at each
-    rounded = rounded or float(np.abs(known - known.astype(np.float32)).max(initial=0.0)) <= least
-    return decisions.astype(np.float32) if rounded else decisions
+    known, ends = decisions, _ends(decisions)
+    if not np.isfinite(ends).all():
+        known = decisions[np.isfinite(decisions)]
+        ends = _ends(known)
+    largest = max(ends[1], -ends[0])
+    half_a_digit = HALF_A_DIGIT * largest
+    if half_a_digit > TINY and largest < HUGE:  # which says so without a look at each
+        apart = (ends[1] - ends[0]) / math.sqrt(2 * known.size)  # what two numbers alone make a deviation of
+        if half_a_digit <= ROUNDED * apart or half_a_digit <= ROUNDED * _deviation(known):
+            return decisions.astype(np.float32)
+    off = float(np.abs(known - known.astype(np.float32)).max(initial=0.0))
+    return decisions.astype(np.float32) if off <= ROUNDED * _deviation(known) else decisions
+
+
+def _ends(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """The least and the greatest; zeros of none."""
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
 def _deviation(values: NDArray[np.floating[Any]]) -> float:
-    centred = (values - values.mean()).ravel()
-    return math.sqrt(centred @ centred / len(centred))  # in fewer looks at them than numpy's
+    return float(values.std()) if values.size else 0.0
 
 
 def steps_kept(rows: int, outputs: int) -> int:
