@@ -87,14 +87,20 @@ class Spread:
 def spread_of(columns: Any, share: Array, shift: Any = 0.0) -> Spread:
     """The spread of columns ``[n, p]``, dense or sparse.
 
-    Squares of what is small, never a difference of large ones.
-
     Parameters
     ----------
     share
         ``[n]`` weights that sum to one.
     shift
         ``[p]`` what was taken off the columns.
+    """
+    return spread_by(*about_means(columns, share), shift)
+
+
+def about_means(columns: Any, share: Array) -> tuple[Array, Array, Array]:
+    """Means of columns, mean squares about them, and how far off these are; see `spread_of`.
+
+    Squares of what is small, never a difference of large ones.
     """
     if is_sparse(columns):
         columns = columns.tocsc()
@@ -108,7 +114,7 @@ def spread_of(columns: Any, share: Array, shift: Any = 0.0) -> Spread:
         mean = share @ columns
         centred = columns - mean
         square, off = share @ centred**2, share @ centred
-    return spread_by(mean, square, off, shift)
+    return mean, square, off
 
 
 def spreads_by_blocks(

@@ -17,11 +17,22 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
-from regsearch.data.weights import ROUNDING, Spread, spread_by, spread_of, spreads_by_blocks, weighted_quantiles
+from regsearch.data.weights import (
+    NEARLY_ALL,
+    ROUNDING,
+    Spread,
+    about_means,
+    spread_by,
+    spread_of,
+    spreads_by_blocks,
+    weighted_quantiles,
+)
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import NUMBERS
 from regsearch.models.linear.fold_groups import Group
 
+Places = NDArray[np.integer]
+Flags = NDArray[np.bool_]
 SCALES = ("standard", "minmax", "robust", "none")
 QUARTILES = (0.25, 0.75)
 AT_ONCE = 64  # columns ...
@@ -39,11 +50,69 @@ def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift
     shift
         ``[p]``: what was taken off the columns.
     """
+    if sparse.issparse(matrix) and how != "robust":  # zeros are never written out
+        return _sparse_divisors(matrix, train, how, weights, shift)
     scales = np.empty(matrix.shape[1])
-    whole = how == "robust" or not sparse.issparse(matrix)  # otherwise zeros are never written out
-    for part in _every(matrix.shape[1], AT_ONCE) if whole else _stored(matrix):
+    for part in _every(matrix.shape[1], AT_ONCE):
         scales[part] = _divisors(matrix[:, part][train], how, weights[train], shift[part])
     return scales
+
+
+def _sparse_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift: Array) -> Array:
+    """Those of a CSC matrix, by any way but quartiles."""
+    inside, share, scales = np.zeros(len(weights), bool), np.zeros(len(weights)), np.empty(matrix.shape[1])
+    inside[train], share[train] = True, weights[train] / weights[train].sum()
+    for part in _stored(matrix):
+        mean, square, off, lowest, highest = found = np.empty((5, part.stop - part.start))
+        starts = matrix.indptr[part.start : part.stop + 1]
+        measure_entries(starts, matrix.indices, matrix.data, share, inside, found)
+        scales[part] = _chosen(how, spread_by(mean, square, off, shift[part]), lowest, highest, lowest)
+    return scales
+
+
+def _measure_entries(
+    starts: Places, rows: Places, values: Array, share: Array, inside: Flags, found: Array
+) -> None:  # fmt: skip
+    """Write means of sparse columns, mean squares about them, how far off these are, and ends, ``[5, p]``.
+
+    Of the rows that are `inside`, whose shares sum to one.
+    """
+    count, last = inside.sum(), np.full(len(inside), -1)
+    for j in range(len(starts) - 1):
+        mean, stored, held, low, high = 0.0, 0.0, 0, np.inf, -np.inf
+        for e in range(starts[j], starts[j + 1]):
+            if inside[rows[e]]:
+                mean += share[rows[e]] * values[e]
+                stored += share[rows[e]]
+                held += 1
+                low, high = min(low, values[e]), max(high, values[e])
+        left = 1.0 - stored
+        if held < count:
+            low, high = min(low, 0.0), max(high, 0.0)
+        if left < NEARLY_ALL:  # a difference that is all rounding
+            for e in range(starts[j], starts[j + 1]):
+                last[rows[e]] = j
+            left = 0.0
+            for i in range(len(inside)):
+                if last[i] != j:
+                    left += share[i]
+        square, off = left * mean**2, -left * mean
+        for e in range(starts[j], starts[j + 1]):
+            centred = values[e] - mean
+            square += share[rows[e]] * centred**2
+            off += share[rows[e]] * centred
+        found[0, j], found[1, j], found[2, j], found[3, j], found[4, j] = mean, square, off, low, high
+
+
+def _measure_copies(
+    starts: Places, rows: Places, values: Array, share: Array, inside: Flags, found: Array
+) -> None:  # fmt: skip
+    part = slice(starts[0], starts[-1])
+    block = sparse.csc_array((values[part], rows[part], starts - starts[0]), shape=(len(inside), len(starts) - 1))
+    found[:3], found[3:] = about_means(block[inside], share[inside]), _extent(block[inside])
+
+
+measure_entries = compiled(_measure_entries, plain=_measure_copies)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
-from regsearch.models.linear import column_newton, gaussian, working_columns
+from regsearch.models.linear import column_newton, gaussian, scales, working_columns
 from regsearch.models.linear import design as design_module
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.design import Design, Piece, Solver
@@ -144,6 +144,29 @@ def test_columns_that_hold_most_entries_are_measured_few_at_a_time() -> None:
     assert peak < 0.8 * matrix.data.nbytes
     np.testing.assert_allclose(found[:100], often.toarray()[train].std(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found[-5:], seldom[:, -5:].toarray()[train].std(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["standard", "minmax", "none"])
+def test_divisors_of_sparse_columns_are_those_of_dense_ones(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of full and nearly full columns, empty and constant ones, and entries out of order; compiled or not."""
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(60, 9)) * (rng.random((60, 9)) < 0.4)
+    dense[:, 0], dense[:, 1], dense[:, 2] = rng.normal(size=60) + 5, 3.0, 0.0
+    dense[:, 3] = np.where(np.arange(60) == 7, 0.0, 2.0 + rng.normal(size=60))
+    weights = rng.uniform(0.5, 2.0, 60)
+    weights[7] = 1e-9
+    train = np.sort(rng.permutation(60)[:45])
+    train = np.union1d(train, [7])
+    matrix = sparse.csc_array(dense)
+    for j in range(9):  # backwards
+        part = slice(matrix.indptr[j], matrix.indptr[j + 1])
+        matrix.indices[part], matrix.data[part] = matrix.indices[part][::-1].copy(), matrix.data[part][::-1].copy()
+    of = train, how, weights, np.zeros(9)
+    expected = column_divisors(dense, *of)
+    np.testing.assert_allclose(column_divisors(matrix, *of), expected, rtol=1e-10)
+    for plain in ("_measure_entries", "_measure_copies"):
+        monkeypatch.setattr(scales, "measure_entries", getattr(scales, plain))
+        np.testing.assert_allclose(column_divisors(matrix.copy(), *of), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("loss", LOSSES[:2])
