@@ -202,10 +202,8 @@ class WorkingSets:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scale(self.scale, k)[columns]
         place = columns, design.mean(k, columns), inverse, self.rooms.columns
-        most = (
-            len(sample.y) == 1 or 2 * len(columns) > self.solver.shape[2]
-        )  # products for several outputs read all columns
-        some = columns_in_play(design.fold(k), design.train[k], *place, in_place=most)
+        whole = 2 * len(columns) > self.solver.shape[2]  # products for several outputs read all columns
+        some = columns_in_play(design.fold(k), design.train[k], *place, in_place=whole or len(sample.y) == 1)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
