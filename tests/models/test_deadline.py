@@ -23,6 +23,7 @@ from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, FixedHistory, Model, Outcome, Setup
 from regsearch.models.deadline import Deadline
+from regsearch.models.linear.backend import LinearBackend
 
 N, FOLDS = 60, 5
 DRAWN = np.random.default_rng(0)
@@ -97,6 +98,25 @@ def test_a_path_that_stops_is_a_shorter_path(case: str) -> None:
     assert len(reached) > 1
     same(found, whole, whole.trajectory.steps)
     assert (found.step, found.reason) == (whole.step, whole.reason)
+
+
+@pytest.mark.parametrize("case", PATHS)
+def test_ctrl_c_between_points_keeps_those_there_are(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it comes while further points are fitted, the path is a shorter one, too, and stands."""
+    config, y = PATHS[case]
+    of = setup(y, deadline=Deadline(interrupted=threading.Event()), scoring=None)
+    whole, solver = evaluate(config, setup(y, scoring=None)), type(LinearBackend(of).solver)
+    path = solver.path
+
+    def interrupted(*given: Any) -> Iterator[Any]:
+        yield next(path(*given))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(solver, "path", interrupted)
+    found = evaluate(config, of)
+    assert found.state == "stopped"
+    stands(found, of)
+    same(found, whole, found.trajectory.steps)
 
 
 @pytest.mark.slow

@@ -208,8 +208,7 @@ class LinearBackend:
 
         A score of labels or ranks has a limit as a decision grows, which is that of any multiple of it.
         """
-        piece = path.end
-        if piece.separable is None:
+        if path.lambdas.any() or (piece := path.end).separable is None:
             return False
         growth = np.where(piece.separable, GROWTH, 1.0)
         coef, intercept = piece.coef * growth[:, None, None, None], piece.intercept * growth[:, None, None]
