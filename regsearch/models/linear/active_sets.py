@@ -180,7 +180,7 @@ class Gram:
         if count > self.most or rows is None:
             self._columns = self._columns[:0]
             return self._cross(new, old), self._cross(new, new)
-        joining = rows.columns(new, self.scale).astype(self._products.dtype)
+        joining = rows.columns(new, self.scale, kind=self._products.dtype.type)
         self._columns = _with_room(self._columns, known, count, width=joining.shape[1])
         self._columns[known:count] = joining
         return joining @ self._columns[:known].T, joining @ joining.T

@@ -177,7 +177,7 @@ class FromRows:
             return self.cross(k, some, some, scale).astype(precision.kind, copy=False)
         lower, of = np.zeros((len(some), len(some)), precision.kind, order="F"), self._of_rows(k)
         for block in some_rows(len(self._design.train[k]), len(some)):
-            columns = of.columns(some, scale, block).astype(precision.kind, copy=False)
+            columns = of.columns(some, scale, block, precision.kind)
             lower = precision.syrk(1.0, columns.T, 1.0, lower, trans=1, lower=1, overwrite_c=1)
         return mirrored(lower.T)
 
