@@ -72,7 +72,8 @@ class Encoded:
     Attributes
     ----------
     matrix
-        ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0 until they are filled. Or a `RowTable`.
+        ``[n, p]`` float64, an array, Fortran-ordered unless it may lie as it does, or CSC; missing entries hold 0 until
+        they are filled. Or a `RowTable`.
     missing
         Those entries, a `Missing`, `RowHoles` or `SparseHoles`, or `None`.
     own
@@ -84,11 +85,14 @@ class Encoded:
     own: tuple[Matrix, ...] = ()
 
 
-def encode(X: Any) -> Encoded:
-    """One-hot encode categories, pass numbers through, mark what is missing; see `Problem.encoded`."""
+def encode(X: Any, by_columns: bool = True) -> Encoded:
+    """One-hot encode categories, pass numbers through, mark what is missing; see `Problem.encoded`.
+
+    Numbers that are to lie by columns are copied where they do not.
+    """
     if is_sparse(X):
         return _encoded_sparse(X)
-    matrix = _frame_matrix(X) if is_frame(X) else np.array(X, dtype=np.float64, order="F", copy=None)
+    matrix = _frame_matrix(X) if is_frame(X) else _numbers(X, by_columns)
     found = [np.flatnonzero(np.isnan(column)).astype(np.int32) for column in matrix.T]
     rows = np.concatenate(found)
     if not len(rows):
@@ -99,6 +103,13 @@ def encode(X: Any) -> Encoded:
         matrix[holes, j] = 0.0
     columns = np.repeat(np.arange(len(found), dtype=np.int32), [len(holes) for holes in found])
     return Encoded(matrix, Missing(rows, columns))
+
+
+def _numbers(X: Any, by_columns: bool) -> Array:
+    """An array by columns, or as it lies where its rows or its columns do in one piece."""
+    array = np.asarray(X, dtype=np.float64)
+    in_place = array.itemsize in array.strides and not by_columns
+    return array if in_place else np.asarray(array, order="F" if by_columns else "C")
 
 
 def _encoded_sparse(X: Any) -> Encoded:

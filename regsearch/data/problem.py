@@ -172,8 +172,11 @@ class Problem:
 
     @cached_property
     def encoded(self) -> Encoded:
-        """X as one numeric matrix, made once; of a table."""
-        return encode(self.X)
+        """X as one numeric matrix, made once; of a table.
+
+        It lies by columns, but for several classes: those are multiplied with all columns at once, however they lie.
+        """
+        return encode(self.X, self.task != "multiclass")
 
     @cached_property
     def table(self) -> RowTable | None:

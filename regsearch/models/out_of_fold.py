@@ -38,9 +38,15 @@ class PathDecisions:
     @classmethod
     def of(cls, steps: Sequence[int], decisions: Sequence[Array] | Array) -> PathDecisions | None:
         """Those of some steps, each ``[n, m]``; `None` for no step."""
+        return cls.joined(steps, [np.asarray(decisions)])
+
+    @classmethod
+    def joined(cls, steps: Sequence[int], parts: Iterable[Array]) -> PathDecisions | None:
+        """The same of a few steps each time, ``[s, n, m]``, which are compact before there are more."""
         if not len(steps):
             return None
-        return cls(np.asarray(steps, dtype=np.intp), compact(np.asarray(decisions)))
+        found = [compact(part) for part in parts if len(part)]
+        return cls(np.asarray(steps, dtype=np.intp), found[0] if len(found) == 1 else np.concatenate(found))
 
 
 def compact(decisions: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

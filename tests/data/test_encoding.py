@@ -141,8 +141,8 @@ def test_a_study_encodes_once(space: Model, frame: bool, tmp_path: Path, monkeyp
     X[3, 1] = np.nan
     made: list[Encoded] = []
 
-    def counted(table: Any) -> Encoded:
-        made.append(encode(table))
+    def counted(*of: Any) -> Encoded:
+        made.append(encode(*of))
         return made[-1]
 
     monkeypatch.setattr(problems, "encode", counted)
@@ -200,3 +200,15 @@ def test_fills_cut_off_are_written_again() -> None:
         missing.fill(matrix, fills)
     missing.fill(matrix, fills)
     assert np.asarray(matrix).tolist() == [[5, 0], [0, 7], [0, 0]]
+
+
+def test_what_need_not_lie_by_columns_is_not_copied() -> None:
+    """Rows or columns in one piece are read where they are; by columns, or of other numbers, they are copied."""
+    X = np.arange(12.0).reshape(3, 4)
+    for whole in (X, X[:, :2], X[::2], X.T):
+        assert np.shares_memory(encode(whole, by_columns=False).matrix, whole)
+        assert encode(whole).matrix.flags.f_contiguous
+    for other in (X[:, ::2], X.astype(int)):
+        found = encode(other, by_columns=False).matrix
+        assert not np.shares_memory(found, other)
+        np.testing.assert_array_equal(found, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -155,10 +156,11 @@ class LinearBackend:
         return tuple(metric for metric in self.setup.metrics[1:] if metric.kernel is None)
 
     def _scored(self, piece: Piece, solver: Solver) -> FittedPiece:
-        held: list[Array] = []
+        said = not self._late_metrics and KeptPoints.say_less(piece, self.design.shape[0])
+        held: list[Array] | None = [] if said else None
         curves = self._scores(piece, (*self._path_metrics, *self._smooth), solver, held)
-        say = partial(self.predictions.together, held) if held and not self._late_metrics else None
-        kept, count = KeptPoints.of(piece, self.design.shape[0], say), len(self._path_metrics)
+        kept = KeptPoints.of(piece, self.predictions.together(held) if held else None)
+        count = len(self._path_metrics)
         return FittedPiece.of(piece, kept, curves[:count], *curves[count:])
 
     def _fit_path(
@@ -278,7 +280,8 @@ class LinearBackend:
     ) -> list[Curves]:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all.
 
-        Where they do not, what each fold says of the rows that it validates ``[n_val, S, m]`` is added to `held`.
+        Where they do not, what each fold says of the rows that it validates ``[n_val, S, m]`` is added to `held`, where
+        that is given.
         """
         pooled = any(metric.pooled for metric in metrics)
         own = self.setup.problem.transform is None  # else moments tell the error of what y is transformed to
@@ -287,10 +290,10 @@ class LinearBackend:
         if piece.losses is not None and known:
             curves = [self._from_losses(metric, piece.losses) for metric in metrics]
         else:
-            held = [] if held is None else held
+            held = [] if held is None and pooled else held
             scores = self._fold_scores(metrics, piece, solver, held)
             curves = [
-                Curves(train, self._pooled(metric, held) if metric.pooled else val, self.setup.averaging)
+                Curves(train, self._pooled(metric, held or []) if metric.pooled else val, self.setup.averaging)
                 for metric, (train, val) in zip(metrics, scores, strict=True)
             ]
         decides = metrics[0] is self.setup.metrics[0]
@@ -307,17 +310,24 @@ class LinearBackend:
         train, val = (_over_targets(metric.from_mse(mse, variance)) for mse, variance in pairs)
         return Curves(train, val, self.setup.averaging)
 
-    def _fold_scores(self, metrics: tuple[Metric, ...], piece: Piece, solver: Solver, held: list[Array]) -> Array:
+    def _fold_scores(
+        self, metrics: tuple[Metric, ...], piece: Piece, solver: Solver, held: list[Array] | None
+    ) -> Array:  # fmt: skip
         """``[metrics, 2, K, S]`` scores on both parts of each fold; its decisions ``[n_val, S, m]`` go to `held`."""
         folds = self.setup.folds
         scores = [list[Array]() for _ in folds.train]
         outside = [list[Array]() for _ in folds.train]
         for k, along in self.predictions.of_every_row(piece, solver):
-            inside = self._measured(metrics, folds.train[k], of_rows(along, folds.train[k]))
-            outside[k].append(of_rows(along, folds.val[k]))
+            inside, out = (
+                self._measured(metrics, folds.train[k], of_rows(along, folds.train[k])),
+                of_rows(along, folds.val[k]),
+            )
             del along  # before the next are made
-            scores[k].append(np.stack([inside, self._measured(metrics, folds.val[k], outside[k][-1], True)], axis=1))
-        held.extend(np.concatenate(one, axis=1) for one in outside)
+            scores[k].append(np.stack([inside, self._measured(metrics, folds.val[k], out, True)], axis=1))
+            if held is not None:
+                outside[k].append(out)
+        if held is not None:
+            held.extend(np.concatenate(one, axis=1) for one in outside)
         return np.stack([np.concatenate(one, axis=2) for one in scores], axis=2)
 
     def _measured(self, metrics: tuple[Metric, ...], rows: Rows, along: Array, held: bool = False) -> Array:
@@ -338,7 +348,9 @@ class LinearBackend:
         """``[n, m]`` decisions outside training at the chosen step, and those at others."""
         others = spread_steps(path.steps, step, steps_kept(self.design.shape[0], self.setup.problem.outputs))
         made = self.predictions.at([path.place(one) for one in (step, *others)], solver)
-        return made[0].copy(), PathDecisions.of(others, made[1:])
+        first = next(made)
+        along = PathDecisions.joined(others, chain([first[1:]], made))
+        return first[0].copy(), along
 
 
 def _unsolved(path: FittedPath, solver: Solver) -> NDArray[np.bool_] | None:

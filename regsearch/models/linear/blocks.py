@@ -27,8 +27,8 @@ def some_rows(rows: int, columns: int, numbers: int = NUMBERS, least: int = LEAS
 
 
 def copy_of_rows(matrix: Any, rows: Rows, room: Room) -> Array:
-    """``[r, p]`` of rows of an array, in a room, or of a table: to be written to."""
-    if not isinstance(matrix, np.ndarray):
+    """``[r, p]`` of rows of an array, in a room where it lies by columns, or of a table: to be written to."""
+    if not isinstance(matrix, np.ndarray) or not matrix.flags.f_contiguous:
         return np.asarray(matrix[rows])
     made = room.of(matrix.shape[1], len(rows))
     return np.take(matrix.T, rows, axis=1, out=made, mode="clip").T  # no other mode writes there itself

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.models.compiling import compiled
-from regsearch.models.linear.blocks import NUMBERS
+from regsearch.models.linear.blocks import NUMBERS, some_rows
 from regsearch.models.linear.fours import add_to_four
 
 Places = NDArray[np.int32]
-LEAST = 32  # columns that are copied at a time
+LEAST = 32  # columns that are copied at a time ...
+AT_ONCE = 2**13  # ... or numbers, where they do not lie by columns
 EIGHT, FOUR = 8, 4  # columns, and decisions, that are at hand together ...
 ROWS = 4104  # ... of so many rows: few enough to stay in the cache
 
@@ -120,7 +121,8 @@ def _write(matrix: Array, coef: Array, intercept: Array, parts: Parts, places: P
     columns = np.zeros(-(-len(used) // EIGHT) * EIGHT, dtype=np.intp)
     columns[: len(used)] = used
     weights, starts = _by_fours(coef[:, :, used], EIGHT), _by_fours(intercept[:, :, None], 1)[0, :, :, 0]
-    write_parts(matrix.T, parts.rows, places, parts.folds, columns, weights, starts, made)
+    write = write_parts if matrix.flags.f_contiguous else _write_all_parts
+    write(matrix.T, parts.rows, places, parts.folds, columns, weights, starts, made)
 
 
 def _by_fours(coef: Array, size: int) -> Array:
@@ -136,9 +138,13 @@ def _write_all_parts(
     made: Array,
 ) -> None:  # fmt: skip
     for k in range(starts.shape[1]):
-        of_fold = weights[:, :, k].transpose(1, 3, 0, 2).reshape(FOUR * len(starts), -1)
-        found = of_fold @ turned[columns[:, None], rows[folds == k]] + starts[:, k].reshape(-1, 1)
-        made[:, places[folds == k]] = found[: len(made)]
+        of_fold, own = (
+            weights[:, :, k].transpose(1, 3, 0, 2).reshape(FOUR * len(starts), -1),
+            np.flatnonzero(folds == k),
+        )
+        for part in some_rows(len(own), len(columns), AT_ONCE, LEAST):
+            found = of_fold @ turned[columns[:, None], rows[own[part]]] + starts[:, k].reshape(-1, 1)
+            made[:, places[own[part]]] = found[: len(made)]
 
 
 @compiled

@@ -7,8 +7,8 @@ symbol     shape               meaning
 =========  ==================  ================================================================================
 K          int                 number of folds
 n, p, m    int                 rows, columns, outputs (m = 1 but for multinomial models)
-matrix     [n, p]              float64; Fortran-ordered array, CSC, or a table that is read by blocks of rows;
-                               shared, missing entries filled by `fold`
+matrix     [n, p]              float64; array (Fortran-ordered but for several classes), CSC, or a table that is read
+                               by blocks of rows; shared, missing entries filled by `fold`
 shift      [p]                 what was taken off the caller's columns to get those of `matrix`
 weights    [n]                 sample weights, all one without; training rows of weight zero are left out
 factors    [K, n]              what each fold multiplies the weights of the loss by, such as class weights
@@ -66,7 +66,7 @@ class Design:
     Parameters
     ----------
     matrix
-        ``[n, p]`` float64, Fortran-ordered or CSC, or a `RowTable`. Where entries are missing an array is written to;
+        ``[n, p]`` float64, an array or CSC, or a `RowTable`. Where entries are missing an array is written to;
         the designs of a problem share it then, and `missing` knows whose fills it holds. The attribute is the matrix
         less `shift`.
     train, val
@@ -121,6 +121,11 @@ class Design:
     def room(self) -> int:
         """How many numbers may be held, for a while, without being much beside the data."""
         return max(LITTLE, self.entries // BESIDE)
+
+    def together(self, numbers: int) -> list[range]:
+        """Folds in groups that leave so many numbers of each of their folds small beside the data; of a table all."""
+        size = self.folds if self.by_rows else max(1, self.room // numbers)
+        return [range(start, min(start + size, self.folds)) for start in range(0, self.folds, size)]
 
     @property
     def by_rows(self) -> bool:

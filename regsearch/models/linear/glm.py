@@ -9,7 +9,7 @@ Notation: see `sample.py`; m = 1 here, and p, the fitted values, are the residua
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +99,9 @@ class BasisColumns:
         """Of the one output that there is."""
         ((factor,), (some,)) = factors, mask
         return self.gram(factor**2, some, rooms), self.basis.correlate(factor[None] ** 2).T[some]
+
+    def parts(self, room: Room) -> Iterator[tuple[slice, Array]]:
+        return iter([(slice(None), self.basis.predict(np.eye(len(self.basis.values))))])
 
     def across(self, weights: Array, some: Rows, room: Room) -> None:
         return None

@@ -18,7 +18,7 @@ points keep the coefficients of the columns that they use, or, where even these 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,12 +53,16 @@ class KeptPoints:
     said: Array | None = None
 
     @classmethod
-    def of(cls, piece: Piece, rows: int, say: Callable[[], Array] | None) -> KeptPoints:
-        """Those of a piece of so many rows; `say` makes what is said, unless coefficients may be asked for."""
-        used = piece.held.used
-        if say is not None and rows < sum(map(np.count_nonzero, used)):
-            return cls(None, piece.intercept, say())
-        return cls(piece.held.packed(used).light, piece.intercept)
+    def of(cls, piece: Piece, said: Array | None) -> KeptPoints:
+        """Those of a piece, by its coefficients where nothing is said."""
+        if said is not None:
+            return cls(None, piece.intercept, said)
+        return cls(piece.held.packed(piece.held.used).light, piece.intercept)
+
+    @staticmethod
+    def say_less(piece: Piece, rows: int) -> bool:
+        """Whether what is said of so many rows is less than the coefficients of a piece."""
+        return rows < sum(map(np.count_nonzero, piece.held.used))
 
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""
@@ -117,22 +121,23 @@ class PathPredictions:
         flat = ((rows, one.reshape(len(one), -1)) for rows, one in zip(self.setup.folds.val, by_fold, strict=True))
         return out_of_fold_mean(flat, (self.design.shape[0], steps * m)).reshape(-1, steps, m)
 
-    def at(self, points: Sequence[tuple[KeptPoints, int]], solver: Solver) -> Array:
-        """``[s, n, m]``: the mean of what folds say of the rows that they validate, at some points."""
-        made = np.empty((len(points), self.design.shape[0], self.setup.problem.outputs))
-        asked = list[int]()
-        for i, (kept, step) in enumerate(points):
-            if kept.said is None:
-                asked.append(i)
-            else:
-                made[i] = kept.said[:, step]
-        most = self.design.room // (self.design.folds * made.shape[2] * max(self.design.shape))
-        size = max(1, len(asked) if self.design.by_rows else most)
-        if len(asked) == len(points) <= size:
+    def at(self, points: Sequence[tuple[KeptPoints, int]], solver: Solver) -> Iterator[Array]:
+        """``[s, n, m]``: the mean of what folds say of the rows that they validate, at a few points each time."""
+        most = self.design.room // (self.design.folds * self.setup.problem.outputs * max(self.design.shape))
+        size = max(1, len(points) if self.design.by_rows else most)
+        return (self._at(points[start : start + size], solver) for start in range(0, len(points), size))
+
+    def _at(self, points: Sequence[tuple[KeptPoints, int]], solver: Solver) -> Array:
+        """The same at all of some points."""
+        asked = [i for i, (kept, _) in enumerate(points) if kept.said is None]
+        if len(asked) == len(points):
             return self._mean(points, solver)
-        for start in range(0, len(asked), size):
-            some = asked[start : start + size]
-            made[some] = self._mean([points[i] for i in some], solver)
+        made = np.empty((len(points), self.design.shape[0], self.setup.problem.outputs))
+        for i, (kept, step) in enumerate(points):
+            if kept.said is not None:
+                made[i] = kept.said[:, step]
+        if asked:
+            made[asked] = self._mean([points[i] for i in asked], solver)
         return made
 
     def _mean(self, points: Sequence[tuple[KeptPoints, int]], solver: Solver) -> Array:

@@ -17,13 +17,16 @@ gradient      [m, S, e]    X'W(y - p), the *negative* gradient of the loss; colu
 from __future__ import annotations
 
 from functools import cached_property
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.models.linear.blocks import some_rows
 from regsearch.models.linear.freedom import mean_curvatures
 from regsearch.models.linear.sample import Sample
+
+AT_ONCE = 2**13  # numbers of distributions that are held at a time
 
 
 def probabilities_and_losses(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
@@ -39,18 +42,21 @@ def probabilities_and_losses(eta: Array, y: Array, weights: Array) -> tuple[Arra
         mass = p.sum(axis=0)
         p /= mass
         total = top + np.log(mass)
-    return p, (total - (y * eta).sum(axis=0)) @ weights
+    for own, decided in zip(y, eta, strict=True):  # without an array of all
+        total = total - own * decided
+    return p, total @ weights
 
 
 def entropy(q: Array, weights: Array) -> Array:
-    """``[S]`` weighted mean entropy of distributions ``[m, S, n]``; the conjugate of the log-loss, but for the sign."""
-    q = np.clip(q, 0.0, 1.0)
-    sides = (q, 1.0 - q) if len(q) == 1 else (q,)
+    """``[S]`` weighted sum of the entropies of distributions ``[m, S, n]``: the conjugate of the log-loss, but for the
+    sign.
+    """
     total = np.zeros(q.shape[1:])
-    for side in sides:
-        terms = np.maximum(side, 1e-300)
+    for side in (q, 1.0 - q) if len(q) == 1 else (q,):
+        share = np.clip(side, 0.0, 1.0)
+        terms = np.maximum(share, 1e-300)
         np.log(terms, out=terms)
-        terms *= side
+        terms *= share
         total += terms.sum(axis=0)
     return np.asarray(-(total @ weights))
 
@@ -80,40 +86,63 @@ def duality_gaps(
     threshold, ridge
         ``lambda l1`` ``[m, S, e]`` and ``lambda l2`` ``[S]``.
     """
-    q, share = _feasible(p, y, weights)
-    size = (1 - share[:, None]) * gradient
-    size += share[:, None] * null
+    near = _Feasible.of(p, y, weights)
+    size = (1 - near.share[:, None]) * gradient
+    size += near.share[:, None] * null
     np.abs(size, out=size)
     np.copyto(size, 0.0, where=np.isinf(threshold))
     over = size > threshold
     shrink = np.divide(threshold, size, out=np.ones_like(size), where=over).min(axis=(0, 2), initial=1.0)
-    part = q - y
-    part *= shrink[:, None]
-    part += y
-    gap = value - entropy(part, weights)
-    del part
-    if np.all(ridge > 0):
+    ridged = bool(np.all(ridge > 0))
+    shrunk, whole = np.zeros(len(value)), np.zeros(len(value))
+    for rows in some_rows(p.shape[2], p.shape[0] * p.shape[1], AT_ONCE):
+        q, truth = near.at(p[..., rows]), y[..., rows]
+        whole += entropy(q, weights[rows]) if ridged else 0.0
+        q -= truth
+        q *= shrink[:, None]
+        q += truth
+        shrunk += entropy(q, weights[rows])
+    gap = value - shrunk
+    if ridged:
         np.subtract(size, threshold, out=size, where=over)
         np.copyto(size, 0.0, where=~over)
         excess = np.square(size, out=size).sum(axis=(0, 2))
-        gap = np.minimum(gap, value - entropy(q, weights) + excess / (2 * ridge))
+        gap = np.minimum(gap, value - whole + excess / (2 * ridge))
     return np.maximum(gap, 0.0)
 
 
-def _feasible(p: Array, y: Array, weights: Array) -> tuple[Array, Array]:
-    """Distributions ``[m, S, n]`` near p with the means of y, and the share ``[S]`` that the null model has in them."""
-    target = y @ weights  # [m, 1]
-    drift = p @ weights - target
-    present = target > 0
-    ratio = np.divide(drift, target, out=np.zeros_like(drift), where=np.broadcast_to(present, drift.shape))
-    if len(p) == 1:
-        ratio = np.concatenate([ratio, -drift / np.maximum(1 - target, 1e-300)])
-    worst = ratio.max(axis=0, initial=0.0)
-    share = worst / (1 + worst)
-    q = p - drift[..., None]
-    q *= 1 - share[:, None]
-    q += share[:, None] * target[..., None]
-    return q, share
+class _Feasible(NamedTuple):
+    """How probabilities ``[m, S, n]`` are moved to have the means of y.
+
+    Attributes
+    ----------
+    target, drift
+        ``[m, 1]`` means of y, and ``[m, S]`` how far the others are above.
+    share
+        ``[S]`` of the null model in distributions that have them.
+    """
+
+    target: Array
+    drift: Array
+    share: Array
+
+    @classmethod
+    def of(cls, p: Array, y: Array, weights: Array) -> _Feasible:
+        target = y @ weights
+        drift = p @ weights - target
+        present = target > 0
+        ratio = np.divide(drift, target, out=np.zeros_like(drift), where=np.broadcast_to(present, drift.shape))
+        if len(p) == 1:
+            ratio = np.concatenate([ratio, -drift / np.maximum(1 - target, 1e-300)])
+        worst = ratio.max(axis=0, initial=0.0)
+        return cls(target, drift, worst / (1 + worst))
+
+    def at(self, p: Array) -> Array:
+        """The distributions of some rows."""
+        q = p - self.drift[..., None]
+        q *= 1 - self.share[:, None]
+        q += self.share[:, None] * self.target[..., None]
+        return q
 
 
 class LogSample(Sample):
@@ -136,6 +165,12 @@ class LogSample(Sample):
     def hessian(self, eta: Array, p: Array) -> tuple[Array, Array | None]:
         """``diag(p) - pp'`` of every row, for m = 1 ``p(1 - p)``."""
         return (self.weights * p * (1 - p), None) if len(p) == 1 else (self.weights * p, np.sqrt(self.weights) * p)
+
+    def bend(self, p: Array, ahead: Array) -> None:
+        """Multiply decisions ``[m, n]`` by the curvatures of rows, of several classes, in place."""
+        ahead -= np.einsum("mn,mn->n", p, ahead)
+        ahead *= p
+        ahead *= self.weights
 
     def mean_curvatures(self, eta: Array, p: Array) -> Array:
         return mean_curvatures(p, self.weights)

@@ -152,8 +152,9 @@ class LogLoss:
         """``[K, m, p]`` negative gradient of the null model."""
         if scale in self._slopes:
             return self._slopes[scale]
-        residuals = [sample.null_residual for sample in self.samples]
-        made = self.correlate(list(range(self.design.folds)), residuals, scale)[:, :, 0]
+        groups = self.design.together(self.shape[1] * max(self.design.shape))
+        pairs = ((list(some), [self.samples[k].null_residual for k in some]) for some in groups)
+        made = np.concatenate([self.correlate(*pair, scale)[:, :, 0] for pair in pairs])
         if self.design.keeps_columns:
             self._slopes[scale] = made
         return made
@@ -161,9 +162,10 @@ class LogLoss:
     def correlate(self, folds: list[int], residuals: list[Array], scale: str) -> Array:
         """``[F, m, S, p]`` products of the scaled columns with weighted residuals ``[m, S, n]`` of each fold."""
         spread = np.zeros((len(folds), *residuals[0].shape[:2], self.design.shape[0]))
-        for one, k, residual in zip(spread, folds, residuals, strict=True):  # centred, in place of the columns
-            rows = self.design.train[k]
-            one[..., rows] = residual - residual.sum(axis=2, keepdims=True) * self.design.fold_weights[k, rows]
+        for one, k, residual in zip(spread, folds, residuals, strict=True):
+            one[..., self.design.train[k]] = residual
+            for of_output, total in zip(one, residual.sum(axis=2, keepdims=True), strict=True):
+                np.subtract(of_output, total * self.design.fold_weights[k], out=of_output)  # in place of the columns
         if self.design.shared:  # one pass over the matrix for all folds
             slopes = times(spread, self.design.matrix)
         else:
@@ -197,11 +199,9 @@ class LogLoss:
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = WorkingSets(self, terms, scale)
-        m, n = self.shape[1], self.design.shape[0]
-        most = CHUNK if m == 1 else max(1, min(CHUNK, self.design.room // (m * n)))  # decisions of classes may be many
-        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), most):
+        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
-        for chunk in self._chunks(lambdas, most, further):
+        for chunk in self._chunks(lambdas, CHUNK, further):
             yield self._descended(fits, terms, scale, chunk)
 
     def _descended(self, fits: WorkingSets, terms: Terms, scale: str, lambdas: Array) -> Piece:

@@ -234,6 +234,14 @@ class Newton:
     def point(self, w: Array, b: Array) -> Iterate:
         return self._at(w, b, (self.columns.predict(w) + b[:, None])[:, None])
 
+    def behind(self, w: Array, b: Array) -> Iterate:
+        """A point of which no more is asked than where a path leads to."""
+        return self.passed(self.point(w, b))
+
+    def passed(self, point: Iterate) -> Iterate:
+        """The same of a point where the path was."""
+        return point.passed
+
     def ahead(self, points: Sequence[Iterate], shares: Sequence[float], lambda_: float) -> Iterate:
         """Where such shares of the last points of a path lead to, if that is better than staying.
 
@@ -245,14 +253,15 @@ class Newton:
         w, b = mixed(shares, [one.w for one in points]), mixed(shares, [one.b for one in points])
         turned = (w * here.w <= 0) & (w != here.w) & (self.l1 > 0)
         w[turned] = 0.0
-        kept = not turned.any()
-        new = self._at(w, b, mixed(shares, [one.eta for one in points])) if kept else self.point(w, b)
+        known = not turned.any() and all(one.eta.size for one in points)
+        new = self._at(w, b, mixed(shares, [one.eta for one in points])) if known else self.point(w, b)
         return new if self._value(new, lambda_) < self._value(here, lambda_) else here
 
     def solve(self, point: Iterate, lambda_: float, target: float, max_steps: int) -> Iterate:
         """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
         before, inner, gap, point = np.inf, INNER, np.inf, point.alone
         for step in range(max_steps):
+            self._known = None  # which may hold the point before
             gradient = self.columns.correlate(self.residual(point))
             if not self._foretells(target) or (step and gap == np.inf):
                 gap = self._gap(point, gradient, lambda_)
@@ -360,7 +369,8 @@ class Newton:
         return new if told is None else replace(new, told=told, slope=slope)
 
     def _moved(self, point: Iterate, move: Array, shift: Array, ahead: Array, length: float) -> Iterate:
-        return self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
+        eta = point.eta + (ahead if length == 1 else length * ahead)
+        return self._at(point.w + length * move, point.b + length * shift, eta)
 
     def _value(self, point: Iterate, lambda_: float) -> float:
         return point.loss + self._penalty(point.w, lambda_)

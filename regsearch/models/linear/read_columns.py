@@ -8,7 +8,7 @@ few rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.as_read import ColumnsAsRead
-from regsearch.models.linear.blocks import Square, some_rows, stacked_rows
+from regsearch.models.linear.blocks import Square, stacked_rows
 from regsearch.models.linear.rooms import Room, Rooms
 
 COLUMNS_AT_ONCE = 32
@@ -75,11 +75,15 @@ class ReadColumns(ColumnsAsRead):
             edge += stack @ factors[:, part].T
         return square.whole(), edge
 
-    def across(self, weights: Array, some: Rows, room: Room) -> Array:
-        every, made = np.arange(len(self.columns)), np.zeros((len(some), len(self.columns)))
-        for part in some_rows(len(self.rows), len(every)):
+    def parts(self, room: Room) -> Iterator[tuple[slice, Array]]:
+        every = np.arange(len(self.columns))
+        for part in stacked_rows(len(self.rows), len(every), len(every)):
             alike = np.ones(len(self.rows[part]))
-            block = self._copy_of(every, part, alike, room.of(len(every), len(alike)))
+            yield part, self._copy_of(every, part, alike, room.of(len(every), len(alike)))
+
+    def across(self, weights: Array, some: Rows, room: Room) -> Array:
+        made = np.zeros((len(some), len(self.columns)))
+        for part, block in self.parts(room):
             made += (block[some] * weights[part]) @ block.T
         return made
 

@@ -47,6 +47,10 @@ class RowColumns(ColumnsAsRead):
             edge += stack @ factors[:, part].T
         return gram, edge
 
+    def parts(self, room: Room) -> Iterator[tuple[slice, Array]]:
+        """The columns ``[a, r]`` of a few rows at a time."""
+        return ((part, block.T) for part, block in self._blocks())
+
     def across(self, weights: Array, some: Rows, room: Room) -> None:
         return None
 

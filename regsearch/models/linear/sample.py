@@ -116,7 +116,9 @@ class Sample(ABC):
 
     def residual(self, p: Array) -> Array:
         """``[m, S, n]`` weighted, of fitted values."""
-        return np.asarray((self.y - p) * self.weights)
+        found = self.y - p
+        found *= self.weights
+        return np.asarray(found)
 
     @cached_property
     def _null(self) -> tuple[Array, Array]:

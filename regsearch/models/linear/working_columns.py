@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,10 @@ class ColumnsInPlay(Protocol):
         """
         ...
 
+    def parts(self, room: Room) -> Iterator[tuple[slice, Array]]:
+        """The columns ``[a, r]`` of a few rows at a time, `shift` left out; what is copied is in a room meanwhile."""
+        ...
+
     def across(self, weights: Array, some: Rows, room: Room) -> Array | None:
         """Weighted products of some columns with all, where they are at hand as they are; else `None`.
 
@@ -75,8 +79,7 @@ def columns_in_play(
     """
     if isinstance(matrix, RowTable):
         return RowColumns(rows, columns, center, inverse, matrix)
-    by_columns = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
-    if in_place and by_columns and len(rows) > LEAST_USED * len(matrix):
+    if in_place and isinstance(matrix, np.ndarray) and len(rows) > LEAST_USED * len(matrix):
         return ReadColumns(rows, columns, center, inverse, matrix.T)
     return WorkingColumns.of(matrix, rows, columns, center, inverse, room)
 
@@ -128,6 +131,10 @@ class WorkingColumns:
             square.add(dense.T)
             edge += dense @ factors[:, part].T
         return square.whole(), edge
+
+    def parts(self, room: Room) -> Iterator[tuple[slice, Array]]:
+        every = stacked_rows(self.features.shape[1], len(self.shift), len(self.shift))
+        return ((part, _dense(self.features[:, part])) for part in every)
 
     def across(self, weights: Array, some: Rows, room: Room) -> Array | None:
         if sparse.issparse(self.features):

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
+from regsearch.models.linear.block_newton import BlockNewton
 from regsearch.models.linear.column_newton import ColumnNewton
 from regsearch.models.linear.design import Design
-from regsearch.models.linear.newton import PAST, Iterate, KeptCurvature, Newton, leading
+from regsearch.models.linear.newton import PAST, KeptCurvature, Newton, leading
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.rooms import Rooms
 from regsearch.models.linear.sample import Sample
@@ -59,7 +60,9 @@ class _Fitted(NamedTuple):
     w, b, loss
         ``[m, S, a]``, ``[m, S]`` and ``[S]``.
     dual
-        ``[m, S, n]`` fitted values on the fold's rows whose residuals tell the gaps.
+        ``[m, S, n]`` fitted values on the fold's rows whose residuals tell the gaps; of no steps once these are told.
+    slope, gap
+        ``[m, S, p]`` gradients by these residuals, of all columns, and ``[S]``.
     curvature
         ``[m, S]`` mean curvatures, which only an L2 part asks for.
     """
@@ -69,13 +72,16 @@ class _Fitted(NamedTuple):
     b: Array
     loss: Array
     dual: Array
+    slope: Array
+    gap: Array
     curvature: Array
 
     @classmethod
-    def room(cls, columns: Rows, m: int, steps: int, n: int) -> _Fitted:
-        """To be written to."""
-        w, dual = np.empty((m, steps, len(columns))), np.empty((m, steps, n))
-        return cls(columns, w, np.empty((m, steps)), np.empty(steps), dual, np.zeros((m, steps)))
+    def room(cls, columns: Rows, m: int, steps: int, n: int, p: int) -> _Fitted:
+        """To be written to: a dual of so many rows, or slopes of so many columns."""
+        w, dual, slope = (np.empty((m, steps, size)) for size in (len(columns), n, p))
+        loss, gap = np.empty((2, steps))
+        return cls(columns, w, np.empty((m, steps)), loss, dual, slope, gap, np.zeros((m, steps)))
 
     @property
     def used(self) -> _Fitted:
@@ -96,11 +102,11 @@ class _Standing(NamedTuple):
     w: Array
     b: Array
 
-    def on(self, newton: Newton, columns: Rows) -> Iterate:
-        """The point of columns among which are all that it uses."""
+    def on(self, columns: Rows) -> tuple[Array, Array]:
+        """Its coefficients of columns among which are all that it uses, and its intercepts."""
         w, held = np.zeros((len(self.w), len(columns))), np.isin(self.columns, columns)
         w[:, np.searchsorted(columns, self.columns[held])] = self.w[:, held]
-        return newton.point(w, self.b)
+        return w, self.b
 
 
 class WorkingSets:
@@ -111,6 +117,7 @@ class WorkingSets:
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
         self.l1 = np.broadcast_to(np.asarray(terms.l1, dtype=np.float64), (folds, p, m)).transpose(0, 2, 1)
         self.null, self.rooms = solver.null_slope(scale), Rooms()
+        self.step_by_step = m > 1 and not solver.design.by_rows  # a look at all columns reads a table
         self.slope = list(self.null.astype(np.float32))  # [m, p] by fold, which tells whether to look at a column
         self.working = np.zeros((folds, m, p), dtype=bool)
         self.known: list[tuple[Array, KeptCurvature | None]] = [(self.working[0], None)] * folds
@@ -120,19 +127,15 @@ class WorkingSets:
 
     def advance(self, lambdas: Array, tol: float) -> tuple[list[UsedColumns], Array, Array]:
         """Solve the next lambdas: coefficients of each fold, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
-        gap, target = np.empty((len(self.working), len(lambdas))), tol * self.solver.null
-        fits = [fit for some in self._together(len(lambdas)) for fit in self._advance(some, lambdas, target, gap)]
+        target, numbers = tol * self.solver.null, len(lambdas) * self.working.shape[1] * max(self.solver.design.shape)
+        folds = self.solver.design.together(numbers)
+        fits = [fit for some in folds for fit in self._advance(list(some), lambdas, target)]
         self.curvature = np.stack([fit.curvature for fit in fits])
-        return [UsedColumns(fit.columns, fit.w) for fit in fits], np.stack([fit.b for fit in fits]), gap
+        b, gap = np.stack([fit.b for fit in fits]), np.stack([fit.gap for fit in fits])
+        return [UsedColumns(fit.columns, fit.w) for fit in fits], b, gap
 
-    def _together(self, steps: int) -> list[list[int]]:
-        """Folds that look at all columns together: no more than leave what they look at small beside the data."""
-        design, (folds, m, _) = self.solver.design, self.working.shape
-        size = folds if design.by_rows else max(1, design.room // (m * steps * max(design.shape)))
-        return [list(range(start, min(start + size, folds))) for start in range(0, folds, size)]
-
-    def _advance(self, folds: list[int], lambdas: Array, target: Array, gap: Array) -> list[_Fitted]:
-        """Solve the next lambdas of some folds; their gaps are written."""
+    def _advance(self, folds: list[int], lambdas: Array, target: Array) -> list[_Fitted]:
+        """Solve the next lambdas of some folds."""
         found: dict[int, _Fitted] = {}
         for k in folds:
             if len(self.l1[k]) > 1:  # no curvature is grown: it is of as few as it can be
@@ -142,15 +145,14 @@ class WorkingSets:
         pending = folds
         while pending:
             fits = self._solve_folds(pending, lambdas, target, found)
-            residuals = [self.solver.samples[k].residual(fit.dual) for k, fit in zip(pending, fits, strict=True)]
-            slopes = self.solver.correlate(pending, residuals, self.scale)
+            if not self.step_by_step:
+                fits = [fit._replace(slope=slope, gap=gap) for fit, slope, gap in self._looked(pending, fits, lambdas)]
             again = []
-            for k, fit, slope in zip(pending, fits, slopes, strict=True):
-                gap[k] = self._gaps(k, slope, fit, lambdas)
-                if np.any(gap[k] > target[k]) and self._extend(k, slope, lambdas):
+            for k, fit in zip(pending, fits, strict=True):
+                if np.any(fit.gap > target[k]) and self._extend(k, fit.slope, lambdas):
                     again.append(k)
-                self.slope[k] = slope[:, -1].astype(np.float32)
-                found[k] = fit._replace(dual=fit.dual[:, :0].copy())  # it is large
+                self.slope[k] = fit.slope[:, -1].astype(np.float32)
+                found[k] = fit._replace(dual=fit.dual[:, :0].copy(), slope=fit.slope[:, :0].copy())  # they are large
             pending = again
         for k, fit in found.items():
             points = [(float(lambdas[step]), fit.at(step)) for step in range(len(lambdas))[-PAST:]]
@@ -179,22 +181,30 @@ class WorkingSets:
         """
         columns, sample = np.flatnonzero(self.working[k].any(axis=0)), self.solver.samples[k]
         newton, null = self._newton(k, columns), _Standing(columns[:0], self.null[k][:, :0], sample.null_intercept)
-        fit = _Fitted.room(columns, len(sample.y), len(lambdas), sample.y.shape[2])
+        m, n, p = len(sample.y), sample.y.shape[2], self.working.shape[2]
+        fit = _Fitted.room(columns, m, len(lambdas), *((0, p) if self.step_by_step else (n, 0)))
         past = [] if before is not None else self.past[k][-newton.past :]
-        known = [(at, one.on(newton, columns).passed) for at, one in past[:-1]]
-        known += [(at, one.on(newton, columns)) for at, one in past[-1:]]
+        known = [(at, newton.behind(*one.on(columns))) for at, one in past[:-1]]
+        known += [(at, newton.point(*one.on(columns))) for at, one in past[-1:]]
         for step, lambda_ in enumerate(lambdas):
             if before is not None or not known:
-                starts = [(null if before is None else before.at(step)).on(newton, columns)]
+                starts = [newton.point(*(null if before is None else before.at(step)).on(columns))]
             else:
                 starts = [newton.ahead([one for _, one in known], leading([at for at, _ in known], lambda_), lambda_)]
-                known[-1] = known[-1][0], known[-1][1].passed
+                known[-1] = known[-1][0], newton.passed(known[-1][1])
             point = newton.solve(starts.pop(), float(lambda_), target, self.solver.max_steps)  # which lets go of it
             known = [*known, (float(lambda_), point)][-newton.past :]
             fit.w[:, step], fit.b[:, step] = point.w, point.b
-            fit.loss[step], fit.dual[:, step] = point.loss, point.dual[:, 0]
+            fit.loss[step] = point.loss
+            if self.step_by_step:
+                at = slice(step, step + 1)
+                one = fit._replace(w=fit.w[:, at], loss=fit.loss[at], dual=point.dual)
+                ((_, fit.slope[:, at], fit.gap[at]),) = self._looked([k], [one], lambdas[at])
+            else:
+                fit.dual[:, step] = point.dual[:, 0]
             if self.l2:
                 fit.curvature[:, step] = sample.mean_curvatures(point.eta, point.p)[:, 0]
+            del point  # before the next is sought
         self._keep(k, newton)
         return fit
 
@@ -202,11 +212,13 @@ class WorkingSets:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = design.inverse_scale(self.scale, k)[columns]
         place = columns, design.mean(k, columns), inverse, self.rooms.columns
-        whole = 2 * len(columns) > self.solver.shape[2]  # products for several outputs read all columns
-        some = columns_in_play(design.fold(k), design.train[k], *place, in_place=whole or len(sample.y) == 1)
+        several, matrix = len(sample.y) > 1, design.fold(k)
+        by_columns = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
+        in_place = 2 * len(columns) > self.solver.shape[2] if several else by_columns  # of several all are read
+        some = columns_in_play(matrix, design.train[k], *place, in_place=in_place)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
-        by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
-        newton = ColumnNewton if by_columns else self.solver.newton
+        dense = BlockNewton if several else self.solver.newton
+        newton = ColumnNewton if design.sparse and self.solver.newton is Newton and not sample.compares else dense
         made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2, self.rooms)
         made.slow = self.slow[k]
         (mask, kept), self.known[k] = self.known[k], (self.working[k], None)
@@ -218,15 +230,21 @@ class WorkingSets:
     def _keep(self, k: int, newton: Newton) -> None:
         """The curvature, for the next lambdas, where it is small beside the columns.
 
-        Where those of all folds are much beside the data, of single precision: gaps do not come from it. Of several
-        outputs it is none then, as the next are of other coefficients.
+        Where those of all folds are much beside the data, of single precision: gaps do not come from it.
         """
         model, kept, self.slow[k] = newton.parting(), None, newton.slow
-        room, m = len(newton.columns.shift) * newton.sample.y.shape[-1], len(newton.sample.y)
-        much = model is not None and len(self.known) * model.gram.size / 2 > self.solver.design.room
-        if model is not None and model.gram.size <= room and not (much and m > 1):
-            kept = model.kept(single=much)
+        room = len(newton.columns.shift) * newton.sample.y.shape[-1]
+        if model is not None and model.gram.size <= room:
+            kept = model.kept(single=len(self.known) * model.gram.size / 2 > self.solver.design.room)
         self.known[k] = self.working[k].copy(), kept
+
+    def _looked(self, folds: list[int], fits: list[_Fitted], lambdas: Array) -> list[tuple[_Fitted, Array, Array]]:
+        """Fits of folds, with the slopes ``[m, S, p]`` and gaps ``[S]`` that a look at all columns tells."""
+        residuals = [self.solver.samples[k].residual(fit.dual) for k, fit in zip(folds, fits, strict=True)]
+        slopes = self.solver.correlate(folds, residuals, self.scale)
+        del residuals  # before more is made
+        each = zip(folds, fits, slopes, strict=True)
+        return [(fit, slope, self._gaps(k, slope, fit, lambdas)) for k, fit, slope in each]
 
     def _gaps(self, k: int, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
         """``[S]``, of so few lambdas at a time that little is held beside them."""
