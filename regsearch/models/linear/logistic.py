@@ -50,6 +50,7 @@ from regsearch.models.linear.threads import all_threads, for_each
 from regsearch.models.linear.working_columns import times
 from regsearch.models.linear.working_sets import UsedColumns, WorkingSets
 
+CLASSES_CHUNK = 3  # lambdas of several classes, whose coefficients are as many times more, for `CHUNK`
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
 DECISIONS = 2**24  # of all folds that are held at a time, where X itself is not
@@ -198,10 +199,10 @@ class LogLoss:
         return np.stack([fold.loss.gradients([fold.advance(np.ones(1))[0].point])[0] for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        fits = WorkingSets(self, terms, scale)
-        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+        fits, most = WorkingSets(self, terms, scale), CHUNK if self.shape[1] == 1 else CLASSES_CHUNK
+        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), most):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
-        for chunk in self._chunks(lambdas, CHUNK, further):
+        for chunk in self._chunks(lambdas, most, further):
             yield self._descended(fits, terms, scale, chunk)
 
     def _descended(self, fits: WorkingSets, terms: Terms, scale: str, lambdas: Array) -> Piece:
