@@ -50,7 +50,7 @@ from regsearch.models.linear.threads import all_threads, for_each
 from regsearch.models.linear.working_columns import times
 from regsearch.models.linear.working_sets import UsedColumns, WorkingSets
 
-CLASSES_CHUNK = 3  # lambdas of several classes, whose coefficients are as many times more, for `CHUNK`
+CLASSES_CHUNK = 2  # lambdas of several classes, whose coefficients are as many times more, for `CHUNK`
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
 DECISIONS = 2**24  # of all folds that are held at a time, where X itself is not
