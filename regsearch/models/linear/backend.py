@@ -318,10 +318,8 @@ class LinearBackend:
         scores = [list[Array]() for _ in folds.train]
         outside = [list[Array]() for _ in folds.train]
         for k, along in self.predictions.of_every_row(piece, solver):
-            inside, out = (
-                self._measured(metrics, folds.train[k], of_rows(along, folds.train[k])),
-                of_rows(along, folds.val[k]),
-            )
+            inside = self._measured(metrics, folds.train[k], of_rows(along, folds.train[k]))
+            out = of_rows(along, folds.val[k])
             del along  # before the next are made
             scores[k].append(np.stack([inside, self._measured(metrics, folds.val[k], out, True)], axis=1))
             if held is not None:

@@ -67,6 +67,20 @@ class BlockNewton(Newton):
         eta = ahead if length == 1 else point.eta + length * (ahead - point.eta)
         return self._at(point.w + length * move, point.b + length * shift, eta)
 
+    def coefficients(self, point: Iterate) -> Array:
+        """Those of all classes may be shifted: where that costs nothing, until one of them is zero.
+
+        Classes that are as many above zero as below leave an absolute penalty the same for as long as none turns.
+        """
+        w = point.w
+        alike = self.mask.all(axis=0) & (self.l1 == self.l1[:1]).all(axis=0) & (self.l1[0] > 0)
+        even = alike & (w != 0).all(axis=0) & (2 * (w > 0).sum(axis=0) == len(w))
+        if self.l2 or not even.any():
+            return w
+        above = np.min(w, axis=0, where=w > 0, initial=np.inf)
+        below = np.max(w, axis=0, where=w < 0, initial=-np.inf)
+        return w - np.where(even, np.where(above <= -below, above, below), 0.0)
+
     def parting(self) -> None:
         """Nothing is taken up where the same coefficients are in play again."""
         self._blocks = None

@@ -138,10 +138,8 @@ def _write_all_parts(
     made: Array,
 ) -> None:  # fmt: skip
     for k in range(starts.shape[1]):
-        of_fold, own = (
-            weights[:, :, k].transpose(1, 3, 0, 2).reshape(FOUR * len(starts), -1),
-            np.flatnonzero(folds == k),
-        )
+        own = np.flatnonzero(folds == k)
+        of_fold = weights[:, :, k].transpose(1, 3, 0, 2).reshape(FOUR * len(starts), -1)
         for part in some_rows(len(own), len(columns), AT_ONCE, LEAST):
             found = of_fold @ turned[columns[:, None], rows[own[part]]] + starts[:, k].reshape(-1, 1)
             made[:, places[own[part]]] = found[: len(made)]
@@ -169,7 +167,7 @@ def _write_parts(
     Columns are read as they lie, and every row has the weights of its fold, and its starts ``[C / 4, F, 4]``.
     """
     groups = len(starts)
-    sums, some = np.empty((groups, FOUR * ROWS)), np.empty(weights[0, 0].size)
+    sums, some = np.empty((groups, FOUR * ROWS)), np.empty(starts.shape[1] * EIGHT * FOUR)
     for first in range(0, len(rows), ROWS):
         here, there, of = rows[first : first + ROWS], places[first : first + ROWS], folds[first : first + ROWS]
         for c in range(groups):

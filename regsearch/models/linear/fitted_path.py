@@ -98,9 +98,9 @@ class FittedPath:
 
     def add(self, one: FittedPiece) -> None:
         self.go_on()
+        for known in ("read", "joined"):
+            vars(self).pop(known, None)
         self.fitted.append(one)
-        vars(self).pop("read", None)
-        vars(self).pop("joined", None)
 
     def go_on(self) -> None:
         """Let go of the last point, which is none of the path's end: of many columns it is large."""

@@ -49,5 +49,6 @@ def _add_to_four() -> Any:
 add_to_four = _add_to_four()
 """In compiled code: add to four sums of a contiguous array, from a place on, what eight numbers make of them.
 
-Their weights lie in another from a place on: the four of the first number, the four of the second and so on.
+Their weights lie in another from a place on: the four of the first number, the four of the second and so on. All are
+float64.
 """

@@ -300,6 +300,10 @@ class Newton:
         self._bent = self._curvature.rows
         return True
 
+    def coefficients(self, point: Iterate) -> Array:
+        """``[m, a]`` of a point, to be kept."""
+        return point.w
+
     def gap(self, point: Iterate, lambda_: float) -> float:
         """The duality gap of a point, over the coefficients in play."""
         if self._known is None or self._known[0] is not point or self._known[1] != lambda_:

@@ -203,7 +203,7 @@ def _dense(product: Matrix) -> Array:
 def weighted_sums(matrix: Matrix, columns: Rows, weights: Array) -> Array:
     """``[a]`` sums of some columns by weights ``[n]`` of their rows."""
     if not sparse.issparse(matrix):
-        return times(weights, matrix[:, columns])
+        return np.asarray(times(weights, matrix)[columns])
     sums = np.zeros(len(columns))
     sum_entries(matrix.indptr, matrix.indices, matrix.data, columns, weights, sums)
     return sums

@@ -194,7 +194,7 @@ class WorkingSets:
                 known[-1] = known[-1][0], newton.passed(known[-1][1])
             point = newton.solve(starts.pop(), float(lambda_), target, self.solver.max_steps)  # which lets go of it
             known = [*known, (float(lambda_), point)][-newton.past :]
-            fit.w[:, step], fit.b[:, step] = point.w, point.b
+            fit.w[:, step], fit.b[:, step] = newton.coefficients(point), point.b
             fit.loss[step] = point.loss
             if self.step_by_step:
                 at = slice(step, step + 1)

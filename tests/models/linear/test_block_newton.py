@@ -103,3 +103,20 @@ def test_a_path_of_classes_holds_little_beside_the_data() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * x.nbytes
+
+
+def test_of_an_even_number_of_classes_one_is_zero_in_every_column() -> None:
+    """Where an absolute penalty leaves a choice, the coefficients kept are as few as they can be, and say the same."""
+    newton, point = newton_of(BlockNewton)
+    found = list[bool]()
+    for lambda_ in np.geomspace(0.2, 1e-3, 12):
+        point = newton.solve(point, float(lambda_), 1e-11, 30)
+        kept = newton.coefficients(point)
+        assert not (kept != 0).all(axis=0).any()
+        found.append(bool((kept != point.w).any()))
+        assert newton._penalty(kept, lambda_) == pytest.approx(newton._penalty(point.w, lambda_), rel=1e-12)
+        np.testing.assert_allclose(newton.point(kept, point.b).p, point.p, atol=1e-12)
+    assert any(found)
+    ridge, other = newton_of(BlockNewton, 0.5)
+    other = ridge.solve(other, 1e-2, 1e-11, 30)
+    assert ridge.coefficients(other) is other.w
