@@ -15,7 +15,7 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.descent import Descent, GramDescent, PathPoint, RowDescent, Walk, onward
 from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.penalty import Terms
-from regsearch.models.linear.sources import Blends, Evaluation, Source
+from regsearch.models.linear.sources import Blends, Evaluation, Source, Walked
 
 MARGIN = 0.97  # share of its threshold that a foretold gradient reaches
 WIDE = 1.25  # times the rows, columns from which sweeps over rows are quicker than over their products
@@ -120,12 +120,15 @@ class ActiveSets:
         at = PathPoint(near.lambda_, near.w[some], near.kept[some]) if gram.dtype == np.float32 else zero
         return GramDescent(gram, at, moment, float(self.power[k]), float(self.convexity[k]), l1, self.l2)
 
-    def _known(self, folds: list[int], walks: list[Walk], room: Array | None) -> tuple[Blends | None, Array | None]:
+    def _known(self, folds: list[int], walks: list[Walk], room: Array | None) -> tuple[Blends | None, Walked | None]:
         """What a source need not be asked for; see `Source.evaluate`."""
+        if room is not None:
+            along, own = np.stack([walk.along for walk in walks]), np.stack([walk.own for walk in walks])
+            return None, Walked(room[0], room[1], walks[0].plan, along, own)
         if self.residual is None:
-            return None, None if room is None else room[1, :, 2:]
+            return None, None
         before = np.stack([self.last[k].kept for k in folds])
-        return Blends(np.stack([walk.made[2:] for walk in walks]), before, self.residual[folds]), None
+        return Blends(np.stack([walk.shares for walk in walks]), before, self.residual[folds]), None
 
     def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
         power, convexity = float(self.power[k]), float(self.convexity[k])

@@ -13,7 +13,7 @@ symbol   shape                  meaning
 N        int                    S + 2 points: two that were before, the older one first, and those of the lambdas
 w        [N, e]                 coefficients
 kept     [N, e] or [N, n]       what a descent keeps beside them, affine in w: the gradient, or the residuals
-made     [N, S + 1]             what each point is made of: of the second, and of those of the lambdas
+own      [N]                    whether a point is solved, or stays between two others
 plan     [Q, 3]                 in which order points are solved, and the two between which, or past which, each starts
 along    [Q]                    how far it is from the first of these to the other; negative on the other side
 =======  =====================  ===================================================================================
@@ -22,27 +22,18 @@ along    [Q]                    how far it is from the first of these to the oth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dposv, sposv
 
 from regsearch._types import Array, Reals, Rows
-from regsearch.models.linear.kernels import (
-    ONWARD,
-    Places,
-    along,
-    descend,
-    descend_rows,
-    duality_gap,
-    follow,
-    objective,
-)
+from regsearch.models.linear.kernels import descend, descend_rows, duality_gap, follow, objective
 from regsearch.models.linear.leaps import among
 from regsearch.models.linear.support import minimise_on_support
+from regsearch.models.linear.walk_order import ONWARD, along, blends, plan
 
-AHEAD = 10  # lambdas of which the last is solved first
 SWEEPS = 12  # over the columns at one lambda, before its support leaps, at least ...
 SHARE = 0.02  # ... and of each column in use, as a leap costs more the more there are
 MANY = 150  # columns in use from which a leap is by conjugate gradients, ...
@@ -122,7 +113,7 @@ class Walk:
     max_sweeps
         What one lambda may take where all else fails.
     room
-        Where w and kept are written to; by default arrays of its own. What points are made of is not noted then.
+        Where w and kept are written to; by default arrays of its own.
     """
 
     def __init__(
@@ -136,12 +127,16 @@ class Walk:
         widths = len(last.w), len(last.kept)
         self.w, self.kept = (room[i] if room is not None else np.empty((steps + 2, widths[i])) for i in range(2))
         self.w[0], self.w[1], self.kept[0], self.kept[1] = first.w, last.w, first.kept, last.kept
-        self.made = np.eye(steps + 2, steps + 1, -1) if room is None else np.empty((steps + 2, 0))
-        self.plan = plan(steps)
+        self.plan, self.own = plan(steps), np.ones(steps + 2, dtype=bool)
         if guess is not None:
             self.w[-1], self.kept[-1] = guess, descent.beside(guess)
             self.plan = np.where(self.plan[:, :1] == steps + 1, steps + 1, self.plan)
         self.along = along(self.plan, self.lambdas)
+
+    @property
+    def shares(self) -> Array:
+        """``[S, S + 1]``: what points of the lambdas have of the one before them all, and of each other."""
+        return blends(self.plan, self.along, self.own)
 
     def go(self) -> None:
         """Solve all points."""
@@ -172,24 +167,6 @@ class Walk:
         if not done:
             self.descent.swept(lambda_, target, w, kept, self.max_sweeps)
         self.alike = done and (not self.alike or steps <= STEPS)
-
-
-@cache
-def plan(steps: int) -> Places:
-    """The order of points: of a few the last, from those before, and then those in the middle of two that are known."""
-    order: list[tuple[int, int, int]] = []
-    for start in range(1, steps + 1, AHEAD):
-        end = min(start + AHEAD, steps + 1)
-        order.append((end, start, max(start - AHEAD, 0)))
-        order.extend(_between(start, end))
-    return np.array(order, dtype=np.intp)
-
-
-def _between(start: int, end: int) -> list[tuple[int, int, int]]:
-    middle = (start + end) // 2
-    if middle == start:
-        return []
-    return [(middle, start, end), *_between(start, middle), *_between(middle, end)]
 
 
 @dataclass(frozen=True)
@@ -236,7 +213,7 @@ class GramDescent:
 
     def follow(self, walk: Walk, at: int, limit: int) -> int:
         order = walk.plan, walk.along, at
-        return follow(*self._loss, walk.lambdas, walk.targets, *order, walk.w, walk.kept, walk.made, limit)
+        return follow(*self._loss, walk.lambdas, walk.targets, *order, walk.w, walk.kept, walk.own, limit)
 
     def swept(self, lambda_: float, target: float, w: Array, kept: Array, limit: int) -> bool:
         return descend(*self._loss, lambda_, target, w, kept, limit)
@@ -326,7 +303,7 @@ class RowDescent:
                 w[(w * walk.w[first] <= 0.0) & (self.l1 > 0.0)] = 0.0
             walk.kept[node] = self.beside(w)
             if share >= 0.0 and self.gap(lambda_, w, walk.kept[node]) <= target:
-                walk.made[node] = (1.0 - share) * walk.made[first] + share * walk.made[other]
+                walk.own[node] = node == first
             elif not self.swept(lambda_, target, w, walk.kept[node], limit):
                 return q
         return len(walk.plan)

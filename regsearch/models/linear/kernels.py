@@ -32,7 +32,6 @@ fused = partial(compiled, fastmath={"contract"})
 summed = partial(compiled, fastmath={"reassoc", "contract"})
 HISTORY = 5  # sweeps between two extrapolations
 HEAVIEST = 1e150  # stands for a weight that is infinite
-ONWARD = 2.0  # times the way between the two points before that the next may be foretold
 FAR = 100.0  # sum of the sizes of shares from which an extrapolation magnifies the rounding of residuals
 
 
@@ -277,20 +276,6 @@ def descend(
 
 
 @compiled
-def along(plan: Places, lambdas: Array) -> Array:
-    """How far points are from the first to the other of a plan; 0, at the first, where that is not known or too far."""
-    shares = np.zeros(len(plan))
-    for q in range(len(plan)):
-        node, first, other = lambdas[plan[q, 0]], lambdas[plan[q, 1]], lambdas[plan[q, 2]]
-        if first <= other:
-            known = np.isfinite(other) and other > first and first - node <= ONWARD * (other - first)
-            shares[q] = min((first - node) / (first - other), 0.0) if known else 0.0
-        else:
-            shares[q] = min(max((first - node) / (first - other), 0.0), 1.0) if np.isfinite(first) else 1.0
-    return shares
-
-
-@compiled
 def follow(
     gram: Array,
     near: Array,
@@ -307,7 +292,7 @@ def follow(
     at: int,
     w: Array,
     gradient: Array,
-    made: Array,
+    own: Flags,
     max_sweeps: int,
 ) -> int:
     """Solve points by sweeps in the order of a plan, from a place of it on; the first place where these are too few.
@@ -316,8 +301,8 @@ def follow(
     ----------
     lambdas, targets
         ``[N]``; see `regsearch.models.linear.descent` for the points N and the plan.
-    w, gradient, made
-        ``[N, e]``, ``[N, e]`` and ``[N, S + 1]``, written to.
+    w, gradient, own
+        ``[N, e]``, ``[N, e]`` and ``[N]``, written to.
     """
     for q in range(at, plan.shape[0]):
         node, first, other, share = plan[q, 0], plan[q, 1], plan[q, 2], along[q]
@@ -331,7 +316,7 @@ def follow(
                     take_off(slope, -here[j], gram[j])
                     here[j] = 0.0
         elif duality_gap(here, slope, moment, power, convexity, l1, l2, lambdas[node]) <= targets[node]:
-            made[node] = (1.0 - share) * made[first] + share * made[other]
+            own[node] = node == first
             continue
         loss = gram, near, near_gradient, moment, power, convexity, l1, l2
         if not descend(*loss, lambdas[node], targets[node], here, slope, max_sweeps):

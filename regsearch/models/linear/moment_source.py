@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from regsearch._types import Array, Reals, Rows
 from regsearch.models.linear.design import Design
+from regsearch.models.linear.kernels import Flags, Places
 from regsearch.models.linear.moments import fold_moments
+from regsearch.models.linear.path_losses import dense_points, path_losses
 from regsearch.models.linear.precision import Precision
-from regsearch.models.linear.sources import Blends, Evaluation
+from regsearch.models.linear.sources import Blends, Evaluation, Walked
 from regsearch.models.linear.spectrum import Spectrum, primal
 
 ROUNDING = 1e-12  # of twice the null model's loss: what a duality gap may be off by for a gradient that was kept
@@ -25,6 +28,8 @@ class Covariances:
         ``[K, p + t, p + t]`` covariances; of targets that differ between folds with a column for each fold's.
     train_mean, val_mean
         ``[K, p + t]``.
+    drift
+        ``[K, p + t]``: how much larger means are in validation.
     places
         ``[t, K]``: which of those columns behind the p is that of a target in a fold.
     """
@@ -41,6 +46,7 @@ class Covariances:
             mean[place] = part.mean
         self.train, self.val = covariance[: design.folds], covariance[design.folds :]
         self.train_mean, self.val_mean = mean[: design.folds], mean[design.folds :]
+        self.drift = self.val_mean - self.train_mean
         self._design = design
         self._grams: dict[str, Array] = {}
 
@@ -67,11 +73,11 @@ class FromMoments:
     def __init__(self, design: Design, known: Covariances, j: int = 0) -> None:
         p, folds = design.shape[1], np.arange(design.folds)
         own = p + known.places[j]
-        self._moment, self._val_moment = known.train[folds, :p, own], known.val[folds, :p, own]
-        self._val_power, self._val_gram = known.val[folds, own, own], known.val[:, :p, :p]
-        self._val_target, self._val_centers = known.val_mean[folds, own], known.val_mean[:, :p]
+        self._moment, moment = (np.ascontiguousarray(part[folds, :p, own]) for part in (known.train, known.val))
         self.centers, self.target = known.train_mean[:, :p], known.train_mean[folds, own]
         self.power = known.train[folds, own, own]
+        apart, power = known.val_mean[folds, own] - self.target, known.val[folds, own, own]
+        self._val = known.val, moment, known.drift, apart, power
         self._design, self.gram = design, known.gram
         self._moments: dict[str, Array] = {}
 
@@ -101,27 +107,43 @@ class FromMoments:
         return None
 
     def evaluate(
-        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, walked: Walked | None = None
     ) -> Evaluation:
-        index = list(folds)
-        gradient = None if kept is None else self._kept(index, w, scale, kept)
-        if gradient is None:
+        index = np.array(folds, dtype=np.intp)
+        if walked is None:
             gradient = self._gradients(index, w, scale)
-        slope = _along(w, self.moment(scale)[index]) + _sums(w, gradient)
-        train = np.maximum(self.power[index, None] - slope, 0.0)
-        return Evaluation(gradient, train, self._val_loss(index, w, scale))
+            every = np.empty((0, 3), dtype=np.intp), np.empty((len(w), 0)), np.ones(w.shape[:2], dtype=bool)
+            return Evaluation(gradient, *self._losses(index, np.ascontiguousarray(w), gradient, scale, *every))
+        gradient = self._kept(index, walked, scale)
+        of = walked.w, gradient, scale, walked.plan, walked.along, walked.own
+        train, val = self._losses(index, *of)
+        return Evaluation(gradient[:, 2:], train[:, 2:], val[:, 2:])
 
-    def _gradients(self, index: list[int], w: Array, scale: str) -> Array:
+    def _gradients(self, index: Rows, w: Array, scale: str) -> Array:
         return np.asarray(self.moment(scale)[index][:, None] - _times(w, self.gram(scale), index))
 
-    def _kept(self, index: list[int], w: Array, scale: str, kept: Array) -> Array | None:
-        """Gradients that were kept, where they are those of the last step but for rounding, and exact there."""
+    def _kept(self, index: Rows, walked: Walked, scale: str) -> Array:
+        """Gradients as they were kept, where those of the last step are right but for rounding, and exact there."""
+        w, kept = walked.w, walked.gradient
         last = self._gradients(index, w[:, -1:], scale)[:, 0]
         off = np.abs(last - kept[:, -1]).max(axis=1, initial=0.0) * np.abs(w[:, -1]).sum(axis=1)
         if (off > ROUNDING * self.power[index]).any():
-            return None
+            return self._gradients(index, w, scale)
         kept[:, -1] = last
         return kept
+
+    def _losses(
+        self, index: Rows, w: Array, gradient: Array, scale: str, plan: Places, along: Array, own: Flags
+    ) -> tuple[Array, Array]:
+        """``[F, N]`` of both parts; see `path_losses.py`."""
+        inverse, p = self._design.inverse_scales(scale), w.shape[2]
+        starts, places, coef = dense_points(w, own, index, inverse)
+        products = np.empty(coef.shape)
+        for k, (start, end) in zip(index, pairwise(starts), strict=True):
+            np.matmul(coef[start:end], self._val[0][k, :p, :p], out=products[start:end])
+        of = w, gradient, index, self.moment(scale), self.power, inverse, *self._val
+        train, val = np.maximum(path_losses(*of, plan, along, own, places, products), 0.0)
+        return train, val
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
         state = self.evaluate(folds, w, scale)
@@ -130,28 +152,10 @@ class FromMoments:
     def spectrum(self, k: int, scale: str) -> Spectrum:
         return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), float(self._design.counts[k]))
 
-    def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
-        """Squared bias plus variance of the validation residuals."""
-        coef = w * self._design.inverse_scales(scale)[index][:, None]
-        drift = self._val_centers[index] - self.centers[index]
-        bias = (self._val_target - self.target)[index][:, None] - _along(coef, drift)
-        explained = 2 * _along(coef, self._val_moment[index]) - _sums(coef, _times(coef, self._val_gram, index))
-        return np.asarray(np.maximum(bias**2 + self._val_power[index][:, None] - explained, 0.0))
 
-
-def _times(w: Array, matrices: Array, folds: list[int]) -> Array:
+def _times(w: Array, matrices: Array, folds: Rows) -> Array:
     """``[F, S, p]`` times those ``[K, p, p]`` of its folds, without a copy of them."""
     made = np.empty(w.shape)
     for k, one, product in zip(folds, w, made, strict=True):
         np.matmul(one, matrices[k], out=product)
     return made
-
-
-def _along(w: Array, vectors: Array) -> Array:
-    """``[F, S]``: coefficients ``[F, S, p]`` times one vector for each fold ``[F, p]``."""
-    return np.asarray((w @ vectors[:, :, None])[..., 0])
-
-
-def _sums(w: Array, other: Array) -> Array:
-    """``[F, S]``: sums over p of products of ``[F, S, p]``."""
-    return np.asarray(np.einsum("fsp,fsp->fs", w, other))

@@ -79,6 +79,25 @@ class Blends:
         return np.asarray(np.diagonal(self.shares[:, :, 1:], axis1=1, axis2=2) == 1.0)
 
 
+@dataclass(frozen=True)
+class Walked:
+    """Points of walks, as `descent.py` has them, of which the first two were there before.
+
+    Attributes
+    ----------
+    w, gradient
+        ``[F, N, p]``; gradients as they were kept on the way, but for rounding that has added up.
+    plan, along, own
+        ``[Q, 3]``, ``[F, Q]`` and ``[F, N]``.
+    """
+
+    w: Array
+    gradient: Array
+    plan: NDArray[np.intp]
+    along: Array
+    own: NDArray[np.bool_]
+
+
 class Source(Protocol):
     """The inner products of a squared-error problem, fold by fold."""
 
@@ -108,7 +127,7 @@ class Source(Protocol):
         ...
 
     def evaluate(
-        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, walked: Walked | None = None
     ) -> Evaluation:
         """Gradient and losses of coefficients ``[F, S, p]``.
 
@@ -116,8 +135,8 @@ class Source(Protocol):
         ----------
         blends
             Which of them lie between others: for those who read the rows.
-        kept
-            ``[F, S, p]`` gradients as they were kept on the way there, but for rounding that has added up: for others.
+        walked
+            How they came about: for others.
         """
         ...
 
@@ -188,7 +207,7 @@ class FromRows:
         return FoldRows(self._design, k, self._null[k])
 
     def evaluate(
-        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, kept: Array | None = None
+        self, folds: Sequence[int], w: Array, scale: str, blends: Blends | None = None, walked: Walked | None = None
     ) -> Evaluation:
         index, own = np.asarray(folds), np.ones(w.shape[:2], dtype=bool) if blends is None else blends.own
         at = np.argwhere(own)

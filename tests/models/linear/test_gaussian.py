@@ -23,6 +23,7 @@ from regsearch.models.linear.moments import groups
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.scales import SCALES
+from regsearch.models.linear.sources import Walked
 
 Parts = list[tuple[Rows, Rows]]
 METHODS = ["moments", "rows"]
@@ -431,6 +432,24 @@ def test_plain_python_kernels_agree(shape: tuple[int, int], sweeps: int, monkeyp
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-10)
 
 
+@pytest.mark.parametrize("scale", ["standard", "none"])
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_points_between_others_have_the_losses_that_they_would_have_alone(scale: str, l1_ratio: float) -> None:
+    """Along a path of few columns in use, many, and points that stay between others, further lambdas included."""
+    x, y = problem(400, 60)
+    solver, terms = Gaussian(design(x), y, method="moments"), PENALTIES[l1_ratio].terms(lambda: x)
+    lambdas = grid(solver, terms, 60, 1e-4, scale)
+    pieces = list(solver.path(terms, scale, lambdas[:50], lambdas[50:]))
+    coef, *_, train, val = joined(pieces)
+    w = coef * solver.design.scales(scale)[:, None]
+    for found, alone in zip((train, val), solver.source.losses(range(3), w, scale), strict=True):
+        np.testing.assert_allclose(found, alone, rtol=1e-12)
+    for k, (rows, held) in enumerate(zip(solver.design.train, solver.design.val, strict=True)):
+        means = x[rows].mean(axis=0), y[rows].mean()
+        left = y[held] - means[1] - (x[held] - means[0]) @ coef[k].T
+        np.testing.assert_allclose(val[k], (left**2).mean(axis=0), rtol=1e-10)
+
+
 @pytest.mark.parametrize("off", [0.0, 1e-15, 1e-6])
 def test_gradients_that_were_kept_count_for_no_more_than_rounding(off: float) -> None:
     """Those that are off by more at the last step are formed anew."""
@@ -438,6 +457,10 @@ def test_gradients_that_were_kept_count_for_no_more_than_rounding(off: float) ->
     folds = range(len(source.power))
     w = np.random.default_rng(0).normal(size=(len(folds), 4, 8))
     exact = source.evaluate(folds, w, "standard")
-    found = source.evaluate(folds, w, "standard", kept=exact.gradient + off)
+    before = np.zeros((len(folds), 2, 8))
+    plan, along, own = np.empty((0, 3), dtype=np.intp), np.empty((len(folds), 0)), np.ones((len(folds), 6), dtype=bool)
+    kept = np.concatenate([before, exact.gradient + off], axis=1)
+    walked = Walked(np.concatenate([before, w], axis=1), kept, plan, along, own)
+    found = source.evaluate(folds, w, "standard", walked=walked)
     np.testing.assert_allclose(found.gradient, exact.gradient, atol=1e-14)
     np.testing.assert_allclose(found.train, exact.train, rtol=1e-12)
