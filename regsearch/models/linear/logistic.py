@@ -32,6 +32,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.linear.coefficients import Coefficients
 from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
+from regsearch.models.linear.few_columns import FewColumns, are_few
 from regsearch.models.linear.freedom import column_power, column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, Ridge, dual_basis, primal_basis, primal_values, products
@@ -199,13 +200,14 @@ class LogLoss:
         return np.stack([fold.loss.gradients([fold.advance(np.ones(1))[0].point])[0] for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        fits, most = WorkingSets(self, terms, scale), CHUNK if self.shape[1] == 1 else CLASSES_CHUNK
+        fits = FewColumns(self, terms, scale) if are_few(self) else WorkingSets(self, terms, scale)
+        most = CHUNK if self.shape[1] == 1 else CLASSES_CHUNK
         for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), most):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
         for chunk in self._chunks(lambdas, most, further):
             yield self._descended(fits, terms, scale, chunk)
 
-    def _descended(self, fits: WorkingSets, terms: Terms, scale: str, lambdas: Array) -> Piece:
+    def _descended(self, fits: FewColumns | WorkingSets, terms: Terms, scale: str, lambdas: Array) -> Piece:
         """The points of the next lambdas, of which nothing is held once they are given away."""
         w, b, gap = fits.advance(lambdas, self.tol)
         return self._piece(scale, w, b, gap, self._freedom(w, fits.curvature, lambdas * terms.l2, scale))

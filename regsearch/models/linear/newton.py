@@ -79,6 +79,11 @@ class Iterate:
         return replace(self, p=self.p[..., :0].copy(), told=None, slope=None)
 
     @property
+    def bare(self) -> Iterate:
+        """The point without what is of every row: to be made anew."""
+        return replace(self.passed, eta=self.eta[..., :0].copy())
+
+    @property
     def dual(self) -> Array:
         """Fitted values whose residuals certify the point: its own, or what the model that led there foretold of them.
 
@@ -279,6 +284,7 @@ class Newton:
             if point.slope is not None and self._foretells(target):
                 gap = self._gap(point, point.slope, lambda_)
                 if gap <= TOLD * target:
+                    self._known = point, lambda_, gap
                     return point
             point = point.alone
         return point

@@ -204,8 +204,12 @@ class RowSample(Sample):
         """
         size, over = np.abs(gradient)[0], (np.abs(gradient) > threshold)[0]
         shrink = np.divide(threshold[0], size, out=np.ones_like(size), where=over).min(axis=1, initial=1.0)
-        gap = value - self.loss.dual(shrink[:, None] * p[0], self.target) @ self.weights
+        gap = value - self._dual(p[0], shrink)
         if (ridge > 0).all():
             excess = (np.where(over, size - threshold[0], 0.0) ** 2).sum(axis=1)
-            gap = np.minimum(gap, value - self.loss.dual(p[0], self.target) @ self.weights + excess / (2 * ridge))
+            gap = np.minimum(gap, value - self._dual(p[0], np.ones_like(shrink)) + excess / (2 * ridge))
         return np.maximum(gap, 0.0)
+
+    def _dual(self, residual: Array, shrink: Array) -> Array:
+        """``[S]``: the mean of the rows' own, at residuals shrunk by a number each."""
+        return np.asarray(self.loss.dual(shrink[:, None] * residual, self.target) @ self.weights)

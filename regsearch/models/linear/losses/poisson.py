@@ -9,6 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.log_link import LogLinked, check_not_negative
+from regsearch.models.linear.sample import Sample
 
 SMALLEST_NUMBER = np.finfo(float).tiny
 
@@ -27,6 +28,16 @@ class Poisson(LogLinked):
 
     def check_target(self, y: Array) -> None:
         check_not_negative(y, "Poisson")
+
+    def sample(self, y: Array, weights: Array) -> Sample:
+        from regsearch.models.linear.counts import CountSample
+
+        return CountSample(self, y, weights)
+
+    def sample_beside(self, y: Array, weights: Array, offset: Array) -> Sample:
+        from regsearch.models.linear.counts import CountSample
+
+        return CountSample(self, y, weights, offset)
 
     def _parts(self, eta: Array, y: Array) -> tuple[Array, Array]:
         return y, np.exp(eta)

@@ -1,0 +1,104 @@
+"""The Poisson loss of one fold's training rows: what formulas tell of each row is added up in one compiled look.
+
+Newton's steps ask for decisions, residuals and their loss many times over, of so few rows that every pass of an array
+counts. What a gap needs of y alone is formed once. Shapes are those of `row_loss.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.compiling import compiled
+from regsearch.models.linear.row_loss import BesideOffset, RowFormulas, RowSample
+from regsearch.models.linear.sample import Settled
+
+SMALLEST = 1e-13  # of a mean
+TINY = np.finfo(float).tiny
+SUMS = {"reassoc", "contract"}  # what lets sums of numbers go to vector instructions: in another order, always the same
+
+
+class CountSample(RowSample):
+    """Counts on a fold's training rows.
+
+    Parameters
+    ----------
+    loss
+        The formulas, which say the same of each row.
+    y, weights
+        As of `RowSample`.
+    offset
+        ``[n]`` what is known of decisions; `None` for nothing.
+    """
+
+    def __init__(self, loss: RowFormulas, y: Array, weights: Array, offset: Array | None = None) -> None:
+        super().__init__(loss if offset is None else BesideOffset(loss, offset), y, weights)
+        self.offset = offset
+        self._counts = self.target[0]
+        least = self._counts * np.log(np.maximum(self._counts, TINY)) - self._counts
+        self._mean, self._least = float(self._counts @ weights), float(least @ weights)
+
+    def settled(self, eta: Array) -> Settled:
+        at = eta[0] if self.offset is None else eta[0] + self.offset
+        moved, residual, (shift, loss) = np.empty_like(at), np.empty_like(at), np.empty((2, len(at)))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back
+            settle(at, self._counts, self.weights, max(self._mean, SMALLEST), moved, residual, shift, loss)
+        moved = moved if self.offset is None else moved - self.offset
+        return Settled(shift[None], moved[None], residual[None], loss + self._least)
+
+    def _dual(self, residual: Array, shrink: Array) -> Array:
+        dual = np.empty(len(residual))
+        add_up_duals(residual, shrink, self._counts, self.weights, dual)
+        known = 0.0 if self.offset is None else shrink * (residual @ (self.weights * self.offset))
+        return np.asarray(dual + self._least - known)
+
+
+def _all_settled(
+    eta: Array, y: Array, weights: Array, mean: float, moved: Array, residual: Array, shift: Array, loss: Array
+) -> None:
+    expected = np.exp(eta)
+    shift[:] = np.log(mean) - np.log(expected @ weights)
+    expected *= np.exp(shift)[:, None]
+    moved[:] = eta + shift[:, None]
+    residual[:] = y - expected
+    loss[:] = (expected - y * moved) @ weights
+
+
+def _settle(
+    eta: Array, y: Array, weights: Array, mean: float, moved: Array, residual: Array, shift: Array, loss: Array
+) -> None:
+    """Write decisions whose means are those of y, their residuals, what they moved by, and what losses have beside y.
+
+    Of decisions moved by a number the exponentials are those of before times one: they are what takes long.
+    """
+    for step in range(eta.shape[0]):
+        total, value, expected = 0.0, 0.0, residual[step]
+        for i in range(y.shape[0]):
+            expected[i] = np.exp(eta[step, i])
+            total += expected[i] * weights[i]
+        by = np.log(mean) - np.log(total)
+        times = np.exp(by)
+        for i in range(y.shape[0]):
+            there, mu = eta[step, i] + by, expected[i] * times
+            value += (mu - y[i] * there) * weights[i]
+            moved[step, i], expected[i] = there, y[i] - mu
+        shift[step], loss[step] = by, value
+
+
+def _all_duals(residual: Array, shrink: Array, y: Array, weights: Array, dual: Array) -> None:
+    mean = np.maximum(y - shrink[:, None] * residual, 0.0)
+    dual[:] = (mean - mean * np.log(np.maximum(mean, TINY))) @ weights
+
+
+def _add_up_duals(residual: Array, shrink: Array, y: Array, weights: Array, dual: Array) -> None:
+    """Write what duals have beside y, at residuals shrunk by a number each."""
+    for step in range(residual.shape[0]):
+        total = 0.0
+        for i in range(y.shape[0]):
+            mean = max(y[i] - shrink[step] * residual[step, i], 0.0)
+            total += (mean - mean * np.log(max(mean, TINY))) * weights[i]
+        dual[step] = total
+
+
+settle = compiled(_settle, plain=_all_settled, fastmath=SUMS, error_model="numpy")
+add_up_duals = compiled(_add_up_duals, plain=_all_duals, fastmath=SUMS, error_model="numpy")
