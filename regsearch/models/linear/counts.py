@@ -36,15 +36,23 @@ class CountSample(RowSample):
         self.offset = offset
         self._counts = self.target[0]
         least = self._counts * np.log(np.maximum(self._counts, TINY)) - self._counts
-        self._mean, self._least = float(self._counts @ weights), float(least @ weights)
+        self._mean, self._least = max(float(self._counts @ weights), SMALLEST), float(least @ weights)
 
     def settled(self, eta: Array) -> Settled:
         at = eta[0] if self.offset is None else eta[0] + self.offset
         moved, residual, (shift, loss) = np.empty_like(at), np.empty_like(at), np.empty((2, len(at)))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back
-            settle(at, self._counts, self.weights, max(self._mean, SMALLEST), moved, residual, shift, loss)
+        settle(at, self._counts, self.weights, self._mean, moved, residual, shift, loss)
         moved = moved if self.offset is None else moved - self.offset
         return Settled(shift[None], moved[None], residual[None], loss + self._least)
+
+    def total_curvature(self, eta: Array, p: Array) -> float:
+        """Of every row it is what is expected of it, with intercepts at their best on average what is seen."""
+        return self._mean
+
+    def foretold(self, p: Array, rows: Array, ahead: Array) -> Array | None:
+        told = np.empty_like(p)
+        reached = tell(p[0, 0], rows[0], ahead[0, 0], self._inverse, self._counts, told[0, 0])
+        return told if reached else None
 
     def _dual(self, residual: Array, shrink: Array) -> Array:
         dual = np.empty(len(residual))
@@ -56,12 +64,13 @@ class CountSample(RowSample):
 def _all_settled(
     eta: Array, y: Array, weights: Array, mean: float, moved: Array, residual: Array, shift: Array, loss: Array
 ) -> None:
-    expected = np.exp(eta)
-    shift[:] = np.log(mean) - np.log(expected @ weights)
-    expected *= np.exp(shift)[:, None]
-    moved[:] = eta + shift[:, None]
-    residual[:] = y - expected
-    loss[:] = (expected - y * moved) @ weights
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back
+        expected = np.exp(eta)
+        shift[:] = np.log(mean) - np.log(expected @ weights)
+        expected *= np.exp(shift)[:, None]
+        moved[:] = eta + shift[:, None]
+        residual[:] = y - expected
+        loss[:] = (expected - y * moved) @ weights
 
 
 def _settle(
@@ -100,5 +109,20 @@ def _add_up_duals(residual: Array, shrink: Array, y: Array, weights: Array, dual
         dual[step] = total
 
 
+def _all_told(residual: Array, rows: Array, ahead: Array, inverse: Array, y: Array, told: Array) -> bool:
+    told[:] = residual - rows * ahead * inverse
+    return bool((told <= y).all())
+
+
+def _tell(residual: Array, rows: Array, ahead: Array, inverse: Array, y: Array, told: Array) -> bool:
+    """Write residuals that a model with curvatures of rows guesses ahead; whether the dual is defined there."""
+    above = 0
+    for i in range(y.shape[0]):
+        told[i] = residual[i] - rows[i] * ahead[i] * inverse[i]
+        above += told[i] > y[i]
+    return above == 0
+
+
+tell = compiled(_tell, plain=_all_told)
 settle = compiled(_settle, plain=_all_settled, fastmath=SUMS, error_model="numpy")
 add_up_duals = compiled(_add_up_duals, plain=_all_duals, fastmath=SUMS, error_model="numpy")

@@ -21,11 +21,13 @@ from regsearch.models.linear.glm_ridge import Basis, gcv_strength
 from regsearch.models.linear.interior import InteriorPoint
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
-from regsearch.models.linear.newton import Newton
+from regsearch.models.linear.newton import Curvature, Iterate, Newton
 from regsearch.models.linear.read_columns import COLUMNS_AT_ONCE
 from regsearch.models.linear.ridge_fits import FromLast, RidgeFits, WayDown
 from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
+
+ALIKE = 1e-12  # of a curvature of rows: what is rounding
 
 
 class Glm(LogLoss):
@@ -155,6 +157,8 @@ class NewtonRidge:
         mask, slope = np.ones((1, rank), dtype=bool), self.basis.correlate(self.sample.null_residual[0])
         newton = self.newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)
         point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
+        if not theta[..., :-1].any():
+            newton.curvature = self._curvature_of_null(point)
         found, gaps, freedom = np.empty((1, len(strength), rank + 1)), np.empty(len(strength)), np.empty(len(strength))
         for step, one in enumerate(strength):
             point = newton.solve(point, float(one), target, max_steps)
@@ -163,6 +167,16 @@ class NewtonRidge:
             curvature = self.sample.mean_curvatures(point.eta, point.p)
             freedom[step] = curved_freedom(curvature, self.basis.values, np.array([one]))[0]
         return found, gaps, freedom
+
+    def _curvature_of_null(self, point: Iterate) -> Curvature | None:
+        """That of the model without columns, whose products of the basis are known where all rows curve alike."""
+        if self.newton is not Newton or self.sample.compares:
+            return None
+        own, _ = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+        bend = float(own.sum())  # as weights sum to one
+        if not bend > 0 or np.abs(own - bend * self.sample.weights).max() > ALIKE * own.max():
+            return None
+        return Curvature(np.diag(bend * self.basis.values), np.zeros((self.rank, 1)), np.array([[1 / bend]]), own)
 
     def coefficients(self, theta: Array) -> Array:
         return self.basis.lift(theta[0, :, :-1])[None]

@@ -31,6 +31,7 @@ from scipy.linalg import block_diag
 
 from regsearch._types import Array
 from regsearch.models.linear.kept_support import Minimiser
+from regsearch.models.linear.kernels import penalty
 from regsearch.models.linear.packed import packed, unpacked
 from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
@@ -71,17 +72,17 @@ class Iterate:
     @property
     def alone(self) -> Iterate:
         """The point without what was foretold of it."""
-        return self if self.told is None else replace(self, told=None, slope=None)
+        return self if self.told is None else Iterate(self.w, self.b, self.eta, self.p, self.loss)
 
     @property
     def passed(self) -> Iterate:
         """The point where no more is asked of it than where a path leads to."""
-        return replace(self, p=self.p[..., :0].copy(), told=None, slope=None)
+        return Iterate(self.w, self.b, self.eta, self.p[..., :0].copy(), self.loss)
 
     @property
     def bare(self) -> Iterate:
         """The point without what is of every row: to be made anew."""
-        return replace(self.passed, eta=self.eta[..., :0].copy())
+        return Iterate(self.w, self.b, self.eta[..., :0].copy(), self.p[..., :0].copy(), self.loss)
 
     @property
     def dual(self) -> Array:
@@ -326,8 +327,7 @@ class Newton:
         return Iterate(w, b + shift[:, 0], eta, p, float(loss[0]))
 
     def _penalty(self, w: Array, lambda_: float) -> float:
-        size = np.abs(w[self.mask])
-        return float(lambda_ * (size @ self._finite + self.l2 / 2 * size @ size))
+        return float(penalty(w.ravel(), self.l1.ravel(), self.l2, lambda_))
 
     def _gap(self, point: Iterate, gradient: Array, lambda_: float) -> float:
         value = np.array([point.loss + self._penalty(point.w, lambda_)])
@@ -358,7 +358,7 @@ class Newton:
         """What the curvatures of rows are of those of a model, on average: most of what changes along a path."""
         if model.rows is None:
             return 1.0
-        now, then = float(self.sample.hessian(point.eta[:, 0], point.p[:, 0])[0].sum()), float(model.rows.sum())
+        now, then = self.sample.total_curvature(point.eta[:, 0], point.p[:, 0]), float(model.rows.sum())
         return min(max(now / then, 1 / CHANGED), CHANGED) if then > 0 and math.isfinite(now) else 1.0
 
     def _search(
@@ -375,8 +375,8 @@ class Newton:
 
     def _with_told(self, new: Iterate, point: Iterate, ahead: Array, slope: Array | None) -> Iterate:
         """A point, with what the model foretold of it."""
-        told = None if self._bent is None else self.sample.foretold(point.p, self._bent[:, None] * ahead)
-        return new if told is None else replace(new, told=told, slope=slope)
+        told = None if self._bent is None else self.sample.foretold(point.p, self._bent, ahead)
+        return new if told is None else Iterate(new.w, new.b, new.eta, new.p, new.loss, told, slope)
 
     def _moved(self, point: Iterate, move: Array, shift: Array, ahead: Array, length: float) -> Iterate:
         eta = point.eta + (ahead if length == 1 else length * ahead)

@@ -47,10 +47,10 @@ class ReadColumns(ColumnsAsRead):
             made = np.take(coef @ self.turned, self.rows, axis=1)
             made -= (scaled @ self.center)[:, None]
             return made
-        every = np.zeros((len(w), self.turned.shape[1]))
-        for one, made in zip(w, every, strict=True):
-            add_up(*self._of, one, made)
-        return np.take(every, self.rows, axis=1)
+        made = np.empty((len(w), len(self.rows)))
+        for one, decisions in zip(w, made, strict=True):
+            add_up(*self._of, self.rows, one, np.zeros(self.turned.shape[1]), decisions)
+        return made
 
     def correlate(self, residual: Array) -> Array:
         if len(residual) > 1:
@@ -60,8 +60,7 @@ class ReadColumns(ColumnsAsRead):
             return np.asarray((slopes - residual.sum(axis=1)[:, None] * self.center) * self.inverse)
         made, every = np.empty((len(residual), len(self.columns))), np.zeros(self.turned.shape[1])
         for one, slopes in zip(residual, made, strict=True):
-            every[self.rows] = one
-            multiply(*self._of, every, slopes)
+            multiply(*self._of, self.rows, one, every, slopes)
         return made
 
     def products(self, factors: Array, mask: Array, rooms: Rooms) -> tuple[Array, Array]:
@@ -100,22 +99,27 @@ class ReadColumns(ColumnsAsRead):
         return made
 
 
-def _add_up(turned: Array, columns: Rows, center: Array, inverse: Array, w: Array, made: Array) -> None:
+def _add_up(
+    turned: Array, columns: Rows, center: Array, inverse: Array, rows: Rows, w: Array, every: Array, made: Array
+) -> None:  # fmt: skip
     for start in range(0, len(columns), COLUMNS_AT_ONCE):
         some = slice(start, start + COLUMNS_AT_ONCE)
-        made += (w[some] * inverse[some]) @ (turned[columns[some]] - center[some, None])
+        every += (w[some] * inverse[some]) @ (turned[columns[some]] - center[some, None])
+    np.take(every, rows, out=made)
 
 
-def _add_up_numbers(turned: Array, columns: Rows, center: Array, inverse: Array, w: Array, made: Array) -> None:
-    """Add columns ``[N]`` times coefficients ``[a]``, four of those that are not zero at a time."""
-    used, n, start = np.flatnonzero(w), made.shape[0], 0
+def _add_up_numbers(
+    turned: Array, columns: Rows, center: Array, inverse: Array, rows: Rows, w: Array, every: Array, made: Array
+) -> None:  # fmt: skip
+    """Add columns ``[N]`` times coefficients ``[a]``, four of those that are not zero at a time, and write some rows."""
+    used, n, start = np.flatnonzero(w), every.shape[0], 0
     while start + 4 <= used.shape[0]:
         c, d, e, f = used[start], used[start + 1], used[start + 2], used[start + 3]
         one, two, three, four = turned[columns[c]], turned[columns[d]], turned[columns[e]], turned[columns[f]]
         at_c, at_d, at_e, at_f = center[c], center[d], center[e], center[f]
         by_c, by_d, by_e, by_f = w[c] * inverse[c], w[d] * inverse[d], w[e] * inverse[e], w[f] * inverse[f]
         for i in range(n):
-            made[i] += (
+            every[i] += (
                 (one[i] - at_c) * by_c + (two[i] - at_d) * by_d + (three[i] - at_e) * by_e + (four[i] - at_f) * by_f
             )
         start += 4
@@ -123,20 +127,29 @@ def _add_up_numbers(turned: Array, columns: Rows, center: Array, inverse: Array,
         c = used[place]
         one, at_c, by_c = turned[columns[c]], center[c], w[c] * inverse[c]
         for i in range(n):
-            made[i] += (one[i] - at_c) * by_c
+            every[i] += (one[i] - at_c) * by_c
+    for i in range(rows.shape[0]):
+        made[i] = every[rows[i]]
 
 
-def _multiply(turned: Array, columns: Rows, center: Array, inverse: Array, residual: Array, made: Array) -> None:
+def _multiply(
+    turned: Array, columns: Rows, center: Array, inverse: Array, rows: Rows, own: Array, residual: Array,
+    made: Array,
+) -> None:  # fmt: skip
+    residual[rows] = own
     for start in range(0, len(columns), COLUMNS_AT_ONCE):
         some = slice(start, start + COLUMNS_AT_ONCE)
         made[some] = (turned[columns[some]] - center[some, None]) @ residual * inverse[some]
 
 
 def _multiply_numbers(
-    turned: Array, columns: Rows, center: Array, inverse: Array, residual: Array, made: Array
-) -> None:
-    """Write the product ``[a]`` of each column with a residual ``[N]``, four at a time."""
+    turned: Array, columns: Rows, center: Array, inverse: Array, rows: Rows, own: Array, residual: Array,
+    made: Array,
+) -> None:  # fmt: skip
+    """Write the product ``[a]`` of each column with the residuals of some rows, four at a time; others' ``[N]`` are 0."""
     count, n, j = columns.shape[0], residual.shape[0], 0
+    for i in range(rows.shape[0]):
+        residual[rows[i]] = own[i]
     while j + 4 <= count:
         one, two, three, four = (
             turned[columns[j]], turned[columns[j + 1]], turned[columns[j + 2]], turned[columns[j + 3]]

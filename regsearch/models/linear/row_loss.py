@@ -191,8 +191,8 @@ class RowSample(Sample):
     def foretells(self) -> bool:
         return self.loss.reached(np.zeros_like(self.target), self.target)
 
-    def foretold(self, p: Array, fall: Array) -> Array | None:
-        residual = p - fall * self._inverse
+    def foretold(self, p: Array, rows: Array, ahead: Array) -> Array | None:
+        residual = p - rows[:, None] * ahead * self._inverse
         return residual if self.loss.reached(residual[0], self.target) else None
 
     def gaps(self, value: Array, p: Array, gradient: Array, null: Array, threshold: Array, ridge: Array) -> Array:

@@ -63,6 +63,10 @@ class Sample(ABC):
         ``own`` and ``shares`` are ``[m, n]``, the rows' weights in them; `None` for no shares.
         """
 
+    def total_curvature(self, eta: Array, p: Array) -> float:
+        """The sum of ``own`` of `hessian`."""
+        return float(self.hessian(eta, p)[0].sum())
+
     def between_rows(self, eta: Array) -> Callable[[Array], Array] | None:
         """What is still to be taken off the curvature of the rows, of a loss that compares them; `None` of others.
 
@@ -97,8 +101,8 @@ class Sample(ABC):
         """Whether `foretold` ever tells."""
         return False
 
-    def foretold(self, p: Array, fall: Array) -> Array | None:
-        """Fitted values ``[m, S, n]`` whose weighted residuals are less by so much: a model's guess of those ahead.
+    def foretold(self, p: Array, rows: Array, ahead: Array) -> Array | None:
+        """Fitted values ``[m, 1, n]`` that a model with curvatures ``[m, n]`` of rows guesses of decisions so far ahead.
 
         `None` of a loss whose dual is not known to be defined there.
         """
