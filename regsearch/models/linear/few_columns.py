@@ -8,8 +8,6 @@ fit is what its Newton steps know.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from regsearch._types import Array, Rows
@@ -60,9 +58,12 @@ class FewColumns:
         """Coefficients, b ``[m, S]``, gaps ``[S]`` and curvatures ``[m, S]`` of a fold."""
         newton, columns, sample = self._newton(k), self._columns(k), self.solver.samples[k]
         m, steps = len(sample.y), len(lambdas)
-        w, b, gap, curvature = np.empty((m, steps, len(columns))), np.empty((m, steps)), np.empty(steps), np.zeros((m, steps))
-        known = [(at, point if point.eta.size else newton.behind(point.w, point.b)) for at, point in self.past[k][:-1]]
-        known += [(at, point if point.eta.size else newton.point(point.w, point.b)) for at, point in self.past[k][-1:]]
+        w, gap = np.empty((m, steps, len(columns))), np.empty(steps)
+        b, curvature = np.empty((m, steps)), np.zeros((m, steps))
+        known = self.past[k]
+        if known and not self.holds:
+            at, last = known[-1]
+            known = [*known[:-1], (at, newton.point(last.w, last.b))]
         for step, lambda_ in enumerate(lambdas):
             if known:
                 start = newton.ahead([one for _, one in known], leading([at for at, _ in known], lambda_), lambda_)
@@ -85,9 +86,10 @@ class FewColumns:
     def _newton(self, k: int) -> Newton:
         """What a fold knows, beside its columns as they are read now."""
         design, columns = self.solver.design, self._columns(k)
-        matrix, inverse = design.fold(k), design.inverse_scale(self.scale, k)[columns]
-        in_place = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
+        inverse = design.inverse_scale(self.scale, k)[columns]
         place = columns, design.mean(k, columns), inverse, self.rooms.columns
+        matrix = design.fold(k)  # those may have filled it for other folds
+        in_place = isinstance(matrix, np.ndarray) and matrix.flags.f_contiguous
         some = columns_in_play(matrix, design.train[k], *place, in_place=in_place)
         newton = self.newton[k]
         if newton is None:

@@ -111,7 +111,7 @@ def _add_up(
 def _add_up_numbers(
     turned: Array, columns: Rows, center: Array, inverse: Array, rows: Rows, w: Array, every: Array, made: Array
 ) -> None:  # fmt: skip
-    """Add columns ``[N]`` times coefficients ``[a]``, four of those that are not zero at a time, and write some rows."""
+    """Add up columns ``[N]`` times coefficients ``[a]``, four that are not zero at a time, and write some rows."""
     used, n, start = np.flatnonzero(w), every.shape[0], 0
     while start + 4 <= used.shape[0]:
         c, d, e, f = used[start], used[start + 1], used[start + 2], used[start + 3]
@@ -146,7 +146,7 @@ def _multiply_numbers(
     turned: Array, columns: Rows, center: Array, inverse: Array, rows: Rows, own: Array, residual: Array,
     made: Array,
 ) -> None:  # fmt: skip
-    """Write the product ``[a]`` of each column with the residuals of some rows, four at a time; others' ``[N]`` are 0."""
+    """Write the product ``[a]`` of each column with a residual, four at a time; that of other rows ``[N]`` is 0."""
     count, n, j = columns.shape[0], residual.shape[0], 0
     for i in range(rows.shape[0]):
         residual[rows[i]] = own[i]

@@ -102,7 +102,7 @@ class Sample(ABC):
         return False
 
     def foretold(self, p: Array, rows: Array, ahead: Array) -> Array | None:
-        """Fitted values ``[m, 1, n]`` that a model with curvatures ``[m, n]`` of rows guesses of decisions so far ahead.
+        """Fitted values ``[m, 1, n]`` that a model guesses of decisions so far ahead, by curvatures ``[m, n]`` of rows.
 
         `None` of a loss whose dual is not known to be defined there.
         """

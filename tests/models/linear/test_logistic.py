@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from regsearch._types import Array
 from regsearch.data.encoding import Missing
+from regsearch.models.linear import few_columns
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.likelihood import probabilities_and_losses
 from regsearch.models.linear.logistic import LogLoss
@@ -21,6 +24,14 @@ from regsearch.models.linear.penalty import Terms
 
 PENALTIES = {0.0: L2(), 0.5: ElasticNet(0.5), 1.0: L1()}
 SHAPES = [(60, 8), (30, 45)]
+
+
+@pytest.fixture(autouse=True, scope="module", params=[few_columns.FEW_COLUMNS, 0], ids=["few columns", "working sets"])
+def _columns_are_few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All columns are worked on where they are few, and sets of them where they are not: these here may be either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(few_columns, "FEW_COLUMNS", request.param)
+        yield
 
 
 def problem(n: int = 60, p: int = 8, classes: int = 2, seed: int = 0) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regsearch.models.linear import fold_rows, kernels, leaps, scales
+from regsearch.models.linear import counts, fold_rows, kernels, leaps, read_columns, scales
 
 pytest.importorskip("numba", reason="without it there is nothing else")
 RANDOM = np.random.default_rng(0)
@@ -47,3 +47,51 @@ def test_columns_are_measured_alike_in_blocks_some_of_which_are_empty() -> None:
     scales.measure_blocks(TURNED, order, edges, share, found)
     scales._measure_all(TURNED, order, edges, share, expected)
     np.testing.assert_allclose(found[:, [0, 2, 3]], expected[:, [0, 2, 3]], rtol=1e-12, atol=1e-14)
+
+
+def test_penalties_are_the_same() -> None:
+    """Of coefficients some of which are zero, one of these excluded."""
+    w, l1 = np.array([0.5, 0.0, -2.0, 0.0]), np.array([1.0, np.inf, 0.3, 0.0])
+    expected = 0.4 * (0.5 + 0.6 + 0.7 / 2 * 4.25)
+    for penalty in (kernels.penalty, kernels._whole_penalty):
+        assert penalty(w, l1, 0.7, 0.4) == pytest.approx(expected, rel=1e-14)
+
+
+def test_products_of_columns_that_are_read_are_the_same() -> None:
+    """Decisions on some rows, and slopes of residuals that others have none of."""
+    columns, rows, residual = np.array([5, 1, 6, 0, 2]), np.array([3, 4, 9, 20, 28]), RANDOM.normal(size=5)
+    of = TURNED, columns, TURNED.mean(axis=1)[columns], RANDOM.uniform(size=5), rows
+    w, found, expected = np.array([0.3, -1.0, 0.2, 0.7, 1.1]), np.empty(5), np.empty(5)
+    read_columns.add_up(*of, w, np.zeros(30), found)
+    read_columns._add_up(*of, w, np.zeros(30), expected)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    read_columns.multiply(*of, residual, np.zeros(30), found)
+    read_columns._multiply(*of, residual, np.zeros(30), expected)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("far", [0.0, 800.0])
+def test_what_rows_of_counts_say_is_the_same(far: float) -> None:
+    """Settled decisions, duals and what models foretell, where means are finite and where they are not."""
+    eta, y, weights = (
+        RANDOM.normal(size=(2, 9)) + far * np.eye(2, 9),
+        RANDOM.poisson(1.5, 9).astype(float),
+        np.full(9, 1 / 9),
+    )
+    made = [[np.zeros((2, 9)), np.zeros((2, 9)), np.zeros(2), np.zeros(2)] for _ in range(2)]
+    for settle, into in zip((counts.settle, counts._all_settled), made, strict=True):
+        settle(eta, y, weights, float(y @ weights), *into)
+    for found, expected in zip(*made, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    residual, shrink, duals = y - RANDOM.gamma(1.0, size=(2, 9)), np.array([1.0, 0.6]), np.empty((2, 2))
+    for add_up, dual in zip((counts.add_up_duals, counts._all_duals), duals, strict=True):
+        add_up(residual, shrink, y, weights, dual)
+    np.testing.assert_allclose(*duals, rtol=1e-12)
+    rows, ahead, told = RANDOM.uniform(size=9), RANDOM.normal(size=9), np.empty((2, 9))
+    for size in (0.0, 100.0):
+        reached = [
+            tell(residual[0], rows, size * ahead, 1 / weights, y, into)
+            for tell, into in zip((counts.tell, counts._all_told), told, strict=True)
+        ]
+        assert reached == [size == 0] * 2
+        np.testing.assert_allclose(*told, rtol=1e-12)
