@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.models.linear.column_kernels import Places, bends, correlate, descend_columns, predict, sweep_outputs
 from regsearch.models.linear.kernels import HISTORY, heading
-from regsearch.models.linear.newton import Iterate, Newton
+from regsearch.models.linear.newton import SURE_PAST, Iterate, Newton
 from regsearch.models.linear.working_columns import WorkingColumns
 
 LOOSE = 20.0  # violations of optimality, each times its coefficient, over what they cost together
@@ -183,6 +183,11 @@ class ColumnNewton(Newton):
 
     def __init__(self, columns: WorkingColumns, *of: Any) -> None:
         super().__init__(SparseColumns(columns.features, columns.shift), *of)
+
+    @property
+    def past(self) -> int:
+        """Few: where columns are many, some join at every lambda."""
+        return SURE_PAST
 
     def _renewed(self, point: Iterate, slow: bool) -> bool:
         """A Hessian of rows costs next to nothing."""

@@ -22,43 +22,26 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.blocks import some_rows
 from regsearch.models.linear.freedom import mean_curvatures
+from regsearch.models.linear.log_kernels import all_entropies, entropies, logistic, shrinks
 from regsearch.models.linear.sample import Sample
-
-AT_ONCE = 2**13  # numbers of distributions that are held at a time
 
 
 def probabilities_and_losses(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
     """Probabilities ``[m, S, n]`` and weighted mean log-losses ``[S]``."""
     if len(eta) == 1:
-        odds = np.exp(-np.abs(eta))
-        p = np.where(eta >= 0, 1.0, odds) / (1.0 + odds)
-        total = np.maximum(eta[0], 0.0) + np.log(1.0 + odds[0])
-    else:
-        top = eta.max(axis=0)
-        p = eta - top
-        np.exp(p, out=p)
-        mass = p.sum(axis=0)
-        p /= mass
-        total = top + np.log(mass)
+        decided, own = np.broadcast_to(eta[0], (eta.shape[1], y.shape[2])), y[0, 0]
+        p, loss = logistic(np.ascontiguousarray(decided), own, weights)
+        return p[None], loss
+    top = eta.max(axis=0)
+    p = eta - top
+    np.exp(p, out=p)
+    mass = p.sum(axis=0)
+    p /= mass
+    total = top + np.log(mass)
     for own, decided in zip(y, eta, strict=True):  # without an array of all
         total = total - own * decided
     return p, total @ weights
-
-
-def entropy(q: Array, weights: Array) -> Array:
-    """``[S]`` weighted sum of the entropies of distributions ``[m, S, n]``: the conjugate of the log-loss, but for the
-    sign.
-    """
-    total = np.zeros(q.shape[1:])
-    for side in (q, 1.0 - q) if len(q) == 1 else (q,):
-        share = np.clip(side, 0.0, 1.0)
-        terms = np.maximum(share, 1e-300)
-        np.log(terms, out=terms)
-        terms *= share
-        total += terms.sum(axis=0)
-    return np.asarray(-(total @ weights))
 
 
 def null_intercept(y: Array, weights: Array) -> Array:
@@ -86,28 +69,16 @@ def duality_gaps(
     threshold, ridge
         ``lambda l1`` ``[m, S, e]`` and ``lambda l2`` ``[S]``.
     """
-    near = _Feasible.of(p, y, weights)
-    size = (1 - near.share[:, None]) * gradient
-    size += near.share[:, None] * null
-    np.abs(size, out=size)
-    np.copyto(size, 0.0, where=np.isinf(threshold))
-    over = size > threshold
-    shrink = np.divide(threshold, size, out=np.ones_like(size), where=over).min(axis=(0, 2), initial=1.0)
-    ridged = bool(np.all(ridge > 0))
-    shrunk, whole = np.zeros(len(value)), np.zeros(len(value))
-    for rows in some_rows(p.shape[2], p.shape[0] * p.shape[1], AT_ONCE):
-        q, truth = near.at(p[..., rows]), y[..., rows]
-        whole += entropy(q, weights[rows]) if ridged else 0.0
-        q -= truth
-        q *= shrink[:, None]
-        q += truth
-        shrunk += entropy(q, weights[rows])
-    gap = value - shrunk
+    near, ridged = _Feasible.of(p, y, weights), bool(np.all(ridge > 0))
+    shrink, excess, whole = np.ones(len(value)), np.zeros(len(value)), np.ones(len(value))
+    limits = np.broadcast_to(threshold, gradient.shape)
+    for of_output in zip(gradient, null[:, 0], limits, strict=True):
+        slope, start, limit = (np.ascontiguousarray(one) for one in of_output)
+        allowed, over = shrinks(slope, start, limit, near.share)
+        shrink, excess = np.minimum(shrink, allowed), excess + over
+    gap = value - near.entropy(p, y, weights, shrink)
     if ridged:
-        np.subtract(size, threshold, out=size, where=over)
-        np.copyto(size, 0.0, where=~over)
-        excess = np.square(size, out=size).sum(axis=(0, 2))
-        gap = np.minimum(gap, value - whole + excess / (2 * ridge))
+        gap = np.minimum(gap, value - near.entropy(p, y, weights, whole) + excess / (2 * ridge))
     return np.maximum(gap, 0.0)
 
 
@@ -137,12 +108,17 @@ class _Feasible(NamedTuple):
         worst = ratio.max(axis=0, initial=0.0)
         return cls(target, drift, worst / (1 + worst))
 
-    def at(self, p: Array) -> Array:
-        """The distributions of some rows."""
-        q = p - self.drift[..., None]
-        q *= 1 - self.share[:, None]
-        q += self.share[:, None] * self.target[..., None]
-        return q
+    def entropy(self, p: Array, y: Array, weights: Array, shrink: Array) -> Array:
+        """``[S]`` weighted sum of the entropies of distributions a part of the way from y to those: the conjugate of
+        the log-loss, but for the sign.
+        """
+        if len(p) == 1:
+            of = np.ascontiguousarray(p[0]), y[0, 0], weights, self.drift[0], float(self.target[0, 0])
+            return entropies(*of, self.share, shrink)
+        total, each = np.zeros(len(shrink)), zip(p, y[:, 0], self.drift, self.target[:, 0], strict=True)
+        for own, truth, drift, target in each:
+            total += all_entropies(own, truth, weights, drift, target, self.share, shrink, both=False)
+        return total
 
 
 class LogSample(Sample):
@@ -157,7 +133,7 @@ class LogSample(Sample):
     @cached_property
     def _null(self) -> tuple[Array, Array]:
         p, loss = self.at(self.null_intercept[:, None, None])
-        return np.broadcast_to(p, self.y.shape), loss  # every row has the same
+        return np.broadcast_to(p[..., :1].copy(), self.y.shape), loss  # every row has the same
 
     def at(self, eta: Array) -> tuple[Array, Array]:
         return probabilities_and_losses(eta, self.y, self.weights)

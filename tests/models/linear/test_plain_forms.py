@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regsearch.models.linear import counts, fold_rows, kernels, leaps, read_columns, scales
+from regsearch.models.linear import counts, fold_rows, kernels, leaps, log_kernels, read_columns, scales
 
 pytest.importorskip("numba", reason="without it there is nothing else")
 RANDOM = np.random.default_rng(0)
@@ -95,3 +95,22 @@ def test_what_rows_of_counts_say_is_the_same(far: float) -> None:
         ]
         assert reached == [size == 0] * 2
         np.testing.assert_allclose(*told, rtol=1e-12)
+
+
+def test_the_log_loss_and_its_dual_are_the_same() -> None:
+    """Probabilities and losses of decisions near and far, entropies between targets and these, and what gradients that
+    are too large are shrunk by, of rows whose weights are alike or not.
+    """
+    eta = np.concatenate([RANDOM.normal(0.0, 3.0, (2, 1200)), [[-800.0, 800.0, 0.0], [40.0, -40.0, 1e-9]]], axis=1)
+    y = (RANDOM.uniform(size=1203) < 0.4).astype(float)
+    weights = np.where(np.arange(1203) < 1000, 1.0, RANDOM.uniform(0.0, 2.0, 1203)) / 1203
+    p, loss = log_kernels.logistic(eta, y, weights)
+    expected = log_kernels._all_logistic(eta, y, weights)
+    np.testing.assert_allclose(p, expected[0], rtol=1e-14)
+    np.testing.assert_allclose(loss, expected[1], rtol=1e-13)
+    of = p, y, weights, np.array([0.01, -0.02]), 0.4, np.array([0.0, 0.1]), np.array([1.0, 0.7])
+    np.testing.assert_allclose(log_kernels.entropies(*of), log_kernels.all_entropies(*of), rtol=1e-12)
+    limits = np.array([[0.5, np.inf, 0.0, 1.0, 0.8], [0.1, 9.0, np.inf, 0.0, 0.2]])
+    gradients = RANDOM.normal(size=(2, 5)), RANDOM.normal(size=5), limits, np.array([0.0, 0.3])
+    for found, other in zip(log_kernels.shrinks(*gradients), log_kernels._all_shrinks(*gradients), strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-13)
