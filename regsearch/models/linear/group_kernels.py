@@ -59,6 +59,26 @@ class Groups(NamedTuple):
 
 
 @compiled
+def distances(w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array) -> Array:
+    """``[e]``: how far slopes are from the penalty's subgradients."""
+    found = np.zeros_like(w)
+    for g in range(len(first) - 1):
+        some, norm, outside = members[first[g] : first[g + 1]], 0.0, 0.0
+        for j in some:
+            norm += w[j] ** 2
+            outside += max(abs(slope[j]) - alone[j], 0.0) ** 2
+        norm, outside = np.sqrt(norm), np.sqrt(outside)
+        for j in some:
+            if norm == 0.0:
+                soft = max(abs(slope[j]) - alone[j], 0.0)
+                found[j] = soft * (outside - together[g]) / outside if outside > together[g] else 0.0
+                continue
+            push = slope[j] - together[g] / norm * w[j]
+            found[j] = abs(push - alone[j] * np.sign(w[j])) if w[j] != 0.0 else max(abs(push) - alone[j], 0.0)
+    return found
+
+
+@compiled
 def steepest(gram: Reals, members: Rows, first: Rows) -> Array:
     """``[G]``: no less than the largest eigenvalue of each group's block."""
     most = np.zeros(first.shape[0] - 1)

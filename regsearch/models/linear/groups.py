@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quadratic
 from regsearch.models.linear.spent import Bends
+
+if TYPE_CHECKING:
+    from regsearch.models.linear.group_kernels import Groups
 
 
 @dataclass(frozen=True)
@@ -102,17 +105,9 @@ class GroupTerms(GeneralTerms):
         return np.asarray(soft * share[..., self.group, None])
 
     def distance(self, w: Array, gradient: Array, lambda_: float) -> Array:
-        norms, weights = self._norms(w), lambda_ * self._together(w)
-        with np.errstate(invalid="ignore"):  # those kept at zero have infinite weights
-            pull = np.divide(weights, norms, out=np.zeros_like(norms), where=norms > 0)[..., self.group, None] * w
-        push = gradient - pull
-        steep = np.where(w != 0, self._alone, 0.0) * np.sign(w)
-        moving = np.where(w != 0, push - lambda_ * steep, self._soft(push, lambda_))
-        soft = self._soft(gradient, lambda_)
-        outside = self._norms(soft)
-        share = np.divide(np.maximum(outside - weights, 0.0), outside, out=np.zeros_like(outside), where=outside > 0)
-        used = (norms > 0)[..., self.group, None]
-        return np.abs(np.where(used, moving, soft * share[..., self.group, None]))
+        from regsearch.models.linear.group_kernels import distances
+
+        return distances(w.ravel(), gradient.ravel(), *self._groups(w, lambda_)).reshape(w.shape)
 
     def score(self, w: Array, gradient: Array, lambda_: float) -> Array:
         """Whole groups."""
@@ -146,13 +141,18 @@ class GroupTerms(GeneralTerms):
         return Bends(np.zeros_like(across), across, direction, group)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
-        from regsearch.models.linear.group_kernels import Groups, minimise
+        from regsearch.models.linear.group_kernels import minimise
+
+        return minimise(quadratic, w.ravel(), slope.ravel(), self._groups(w, lambda_), tolerance).reshape(w.shape)
+
+    def _groups(self, w: Array, lambda_: float) -> Groups:
+        """Those of the coefficients ``[p, m]``, flat, at a lambda."""
+        from regsearch.models.linear.group_kernels import Groups
 
         m, (columns, starts) = w.shape[1], self._sorted
         members = (columns[:, None] * m + np.arange(m)).ravel()
         alone = np.ascontiguousarray(np.broadcast_to(lambda_ * self._alone, w.shape)).ravel()
-        groups = Groups(members, np.append(starts * m, w.size), alone, lambda_ * self._together(w))
-        return minimise(quadratic, w.ravel(), slope.ravel(), groups, tolerance).reshape(w.shape)
+        return Groups(members, np.append(starts * m, w.size), alone, lambda_ * self._together(w))
 
     @cached_property
     def _alone(self) -> Array:
