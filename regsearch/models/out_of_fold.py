@@ -81,8 +81,9 @@ def steps_kept(rows: int, outputs: int) -> int:
 
 def spread_steps(steps: int, chosen: int, count: int) -> list[int]:
     """At most so many steps of a path, evenly spread, without the chosen one."""
-    spread = np.linspace(0, steps - 1, min(count, steps - 1) + 2)[1:-1] if count < steps - 1 else np.arange(steps)
-    return sorted({round(step) for step in spread.tolist()} - {chosen})
+    gap = (steps - 1) / (count + 1)
+    spread = {round(place * gap) for place in range(1, count + 1)} if count < steps - 1 else set(range(steps))
+    return sorted(spread - {chosen})
 
 
 @dataclass

@@ -96,10 +96,12 @@ class LinearBackend:
             if stop.state != "stopped" or not (path.fitted and path.defined):
                 return self._left(candidate, path, stop, clock() - started, solver)
         self._check_defined(path.scores()[0].val)
-        step = replace(path.scores()[0], unsolved=_unsolved(path, solver)).best_step()
+        found = self._along(path, solver)
+        step = found[self.setup.metrics[0].name].best_step()
         predictions, along = self._predictions(path, step, solver)
+        curves = self._curves(found, path, step, solver)
         complete = Outcome(
-            candidate, "complete", Trajectory(path.axis, self._curves(path, step, solver), path.complexity()), step,
+            candidate, "complete", Trajectory(path.axis, curves, path.complexity()), step,
             predictions=predictions, along=along, seconds=clock() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
             diverges=self._diverges(path, solver) or self._free_columns_tell_apart(config, terms, lambdas),
@@ -110,8 +112,7 @@ class LinearBackend:
         """The outcome of a path that was left before its end."""
         if not path.fitted:
             return Outcome.left(candidate, stop, Trajectory(), seconds)
-        found = (replace(curves, unsolved=_unsolved(path, solver)) for curves in path.scores())
-        curves = dict(zip((metric.name for metric in self._path_metrics), found, strict=True))
+        curves = self._along(path, solver)
         step = curves[self.setup.metrics[0].name].best_step() if path.defined else 0
         return Outcome.left(candidate, stop, Trajectory(path.axis, curves, path.complexity()), seconds, step)
 
@@ -262,18 +263,22 @@ class LinearBackend:
         loss = solver.training_losses(point)
         return float((1 - np.divide(loss, solver.null, out=np.ones_like(loss), where=solver.null > 0)).min())
 
-    def _curves(self, path: FittedPath, step: int, solver: Solver) -> dict[str, Curves]:
-        """Every metric: the others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""
-        found = dict(zip((metric.name for metric in self._path_metrics), path.scores(), strict=True))
+    def _along(self, path: FittedPath, solver: Solver) -> dict[str, Curves]:
+        """The metrics that are measured along the whole path, which know where it is not solved."""
+        unsolved, scores = _unsolved(path, solver), path.scores()
+        found = scores if unsolved is None else [replace(curves, unsolved=unsolved) for curves in scores]
+        return dict(zip((metric.name for metric in self._path_metrics), found, strict=True))
+
+    def _curves(self, found: dict[str, Curves], path: FittedPath, step: int, solver: Solver) -> dict[str, Curves]:
+        """Every metric: those found, and others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""
         if self._late_metrics:
             kept, place = path.place(step)
             coef, intercept = kept.at(place)
             here = Piece.of(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
             for metric, point in zip(self._late_metrics, self._scores(here, self._late_metrics, solver), strict=True):
                 train, val = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
-                found[metric.name] = Curves(train, val, self.setup.averaging)
-        unsolved = _unsolved(path, solver)
-        return {metric.name: replace(found[metric.name], unsolved=unsolved) for metric in self.setup.metrics}
+                found[metric.name] = Curves(train, val, self.setup.averaging, _unsolved(path, solver))
+        return {metric.name: found[metric.name] for metric in self.setup.metrics}
 
     def _scores(
         self, piece: Piece, metrics: tuple[Metric, ...], solver: Solver, held: list[Array] | None = None

@@ -53,8 +53,12 @@ class Coefficients:
         """By fold, which of its columns some point uses."""
         return [np.asarray(values.any(axis=(0, 2))) for values in self.values]
 
-    def packed(self, used: Sequence[NDArray[np.bool_]]) -> Coefficients:
-        """The same of columns that are `used` alone."""
+    @property
+    def packed(self) -> Coefficients:
+        """The same of columns that some point uses, where these are not most of them in every fold."""
+        used = self.used
+        if all(np.count_nonzero(some) > MOST * len(some) for some in used):
+            return self.alone
         pairs = list(zip(used, self.columns, self.values, strict=True))
         kept = [values if some.all() else values[:, some] for some, _, values in pairs]
         return Coefficients([columns[some] for some, columns, _ in pairs], kept, self.p)
@@ -76,7 +80,7 @@ class Coefficients:
         """``[K, p, m]`` of one point."""
         made = np.zeros((len(self.values), self.p, self.values[0].shape[2]))
         for one, columns, values in zip(made, self.columns, self.values, strict=True):
-            one[columns] = values[step]
+            one[slice(None) if len(columns) == self.p else columns] = values[step]
         return made
 
     def together(self, folds: range) -> tuple[Rows, Array]:
@@ -110,12 +114,16 @@ class Coefficients:
     @property
     def light(self) -> Coefficients | NonZero:
         """The same in as little memory, where that is far less."""
-        few = 2 * sum(map(np.count_nonzero, self.values)) < sum(one.size for one in self.values)
+        count = sum(np.count_nonzero(one != 0) for one in self.values)  # which is quicker than of numbers
+        few = 2 * count < sum(one.size for one in self.values)
         return NonZero.of(self) if few else self
 
     @property
     def alone(self) -> Coefficients:
         """The same, without what else is held where these lie, if that is much."""
+        held = {id(one.base): one.base.size for one in self.values if one.base is not None}
+        if sum(held.values()) < 2 * sum(one.size for one in self.values):
+            return self
         own = [one if one.base is None or one.base.size < 2 * one.size else one.copy() for one in self.values]
         return Coefficients(self.columns, own, self.p)
 

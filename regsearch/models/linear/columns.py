@@ -84,13 +84,14 @@ def columns_of(
         low[place[name]], high[place[name]] = (
             default if end is None else end for end, default in zip(ends, (-np.inf, np.inf), strict=True)
         )
-    scales = np.ones((1, len(features))) if scales is None else scales
     least, most = _scaled(low[features], scales), _scaled(high[features], scales)
     return PenalisedColumns(lambda: problem.places, features, factors[features], least, most, powers)
 
 
-def _scaled(limit: Array, scales: Array) -> Array:
+def _scaled(limit: Array, scales: Array | None) -> Array:
     """``[K, p]`` limits of scaled coefficients."""
+    if scales is None:
+        return limit[None]
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(limit), limit * scales, limit)
 

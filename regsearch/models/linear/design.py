@@ -146,6 +146,11 @@ class Design:
         return made
 
     @cached_property
+    def count(self) -> float:
+        """How many rows all rows stand for."""
+        return effective_rows(self.weights)
+
+    @cached_property
     def counts(self) -> Array:
         return np.array([effective_rows(self.weights[rows]) for rows in self.train])
 
@@ -209,8 +214,7 @@ class Design:
 
     def inverse_scales(self, how: str) -> Array:
         """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
-        make = partial(_inverse, self.scales(how))
-        return self._once(("inverse", how), make) if self.keeps_columns else make()
+        return self.kept(("inverse", how), partial(_inverse, self.scales(how)))
 
     def inverse_scale(self, how: str, k: int) -> Array:
         """``[p]``, those of one fold."""
@@ -238,6 +242,10 @@ class Design:
         groups = fold_groups(self.masks[of], self.held[of])
         each = (one for group in groups for one in measured_folds(matrix, group, self.weights))
         return self._once(("measured", folds), lambda: list(each))
+
+    def kept(self, what: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """Of columns, what is made once, where it is kept."""
+        return self._once(what, make) if self.keeps_columns else make()
 
     def _once(self, what: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         """What is made once and kept."""

@@ -153,10 +153,10 @@ class FittedPath:
 
     def gap(self) -> Array:
         """``[K, S]`` relative duality gaps."""
-        return np.hstack([one.gap for one in self.fitted])
+        return _joined_arrays([one.gap for one in self.fitted])
 
     def complexity(self) -> Array:
-        return np.hstack([one.complexity for one in self.fitted])
+        return _joined_arrays([one.complexity for one in self.fitted])
 
     def place(self, step: int) -> tuple[KeptPoints, int]:
         """Where a step is kept, and at which place there."""
@@ -208,11 +208,11 @@ class ReadCurve:
     mean: Array
     free: bool
 
-    @property
+    @cached_property
     def defined(self) -> bool:
         return bool(np.isfinite(self.mean).any())
 
-    @property
+    @cached_property
     def rising(self) -> bool:
         """Whether the last point is the best so far."""
         return len(self.mean) > 1 and self.defined and choose_step(self.mean) == len(self.mean) - 1
@@ -239,7 +239,11 @@ class ReadCurve:
 
     def _left(self, limit: float) -> float:
         """How much better the limit is than the best point; NaN where there is none."""
-        return limit - float(np.max(self.mean, initial=-np.inf, where=np.isfinite(self.mean)))
+        return limit - self._best
+
+    @cached_property
+    def _best(self) -> float:
+        return float(np.max(self.mean, initial=-np.inf, where=np.isfinite(self.mean)))
 
     def _is_near(self, limit: float, perfect: float | None, ratio: float) -> bool:
         """Whether it is so near to its limit that it will hardly rise above it in between.
@@ -255,8 +259,15 @@ class ReadCurve:
         return left <= CLOSE * span and foretold <= max(2 * left, FINE * span)
 
 
+def _joined_arrays(along: Sequence[Array]) -> Array:
+    """``[K, S]`` of consecutive points."""
+    return along[0] if len(along) == 1 else np.hstack(along)
+
+
 def _joined(along: Sequence[Curves]) -> Curves:
     """One of consecutive ones."""
+    if len(along) == 1:
+        return along[0]
     return Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]), along[0].averaging)
 
 

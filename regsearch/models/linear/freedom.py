@@ -33,8 +33,12 @@ def most_freedom(count: Array, power: Array, strength: Array) -> Array:
 
 def column_powers(design: Design, scale: str) -> Array:
     """``[K, p]`` variances of the scaled columns; 0 where one is constant."""
-    scales = design.scales(scale)
-    return np.divide(design.scales("standard"), scales, out=np.zeros_like(scales), where=scales > 0) ** 2
+
+    def made() -> Array:
+        scales = design.scales(scale)
+        return np.divide(design.scales("standard"), scales, out=np.zeros_like(scales), where=scales > 0) ** 2
+
+    return design.kept(("powers", scale), made)
 
 
 def column_power(design: Design, scale: str, k: int) -> Array:

@@ -241,7 +241,9 @@ class Gaussian:
         fits = ActiveSets(
             self.source, terms, scale, self.convexity(scale), self.whole, self._single(scale), self.max_sweeps
         )
-        towards = warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0])
+        top = max(point.lambda_ for point in fits.last)  # infinite where something is not penalised
+        top = top if top < np.inf else terms.lambda_max(self.gradient(scale))
+        towards = warm_up_lambdas(top, lambdas[0])
         asked = -len(towards)
         for chunk in chunks(np.concatenate([towards, lambdas]), self.chunk, further):
             leading = np.arange(asked, asked + len(chunk)) < 0
@@ -255,9 +257,10 @@ class Gaussian:
 
     def _single(self, scale: str) -> bool:
         """Whether products of columns may be of single precision."""
+        if self.tol < SINGLE:
+            return False
         power = column_powers(self.design, scale)
-        usual = power[power > 0].min(initial=1.0) > TINY and power.max(initial=1.0) < 1 / TINY
-        return self.tol >= SINGLE and bool(usual)
+        return bool(power[power > 0].min(initial=1.0) > TINY and power.max(initial=1.0) < 1 / TINY)
 
     def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""

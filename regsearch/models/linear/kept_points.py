@@ -57,12 +57,12 @@ class KeptPoints:
         """Those of a piece, by its coefficients where nothing is said."""
         if said is not None:
             return cls(None, piece.intercept, said)
-        return cls(piece.held.packed(piece.held.used).light, piece.intercept)
+        return cls(piece.held.packed.light, piece.intercept)
 
     @staticmethod
     def say_less(piece: Piece, rows: int) -> bool:
         """Whether what is said of so many rows is less than the coefficients of a piece."""
-        return rows < sum(map(np.count_nonzero, piece.held.used))
+        return rows < sum(map(len, piece.held.columns)) and rows < sum(map(np.count_nonzero, piece.held.used))
 
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` of a point."""

@@ -19,6 +19,7 @@ l1, l2     [e], 1    penalty weights; an infinite l1 keeps a coefficient at zero
 from __future__ import annotations
 
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from regsearch.models.compiling import compiled
 
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
+Place: TypeAlias = "int | np.uintp"  # the latter does not count from the end, which compiled code looks for
 fused = partial(compiled, fastmath={"contract"})
 summed = partial(compiled, fastmath={"reassoc", "contract"})
 HISTORY = 5  # sweeps between two extrapolations
@@ -128,14 +130,14 @@ take_off = compiled(_take_off, plain=_taken_off)
 
 
 def _four_taken_off(
-    values: Array, rows: Reals, j: int, a: float, k: int, b: float, m: int, c: float, q: int, d: float
+    values: Array, rows: Reals, j: Place, a: float, k: Place, b: float, m: Place, c: float, q: Place, d: float
 ) -> None:
     size = len(values)
     values -= a * rows[j, :size] + b * rows[k, :size] + c * rows[m, :size] + d * rows[q, :size]
 
 
 def _take_four_off(
-    values: Array, rows: Reals, j: int, a: float, k: int, b: float, m: int, c: float, q: int, d: float
+    values: Array, rows: Reals, j: Place, a: float, k: Place, b: float, m: Place, c: float, q: Place, d: float
 ) -> None:
     """Take multiples of four rows, or of their beginnings, off values, which are read and written once."""
     for i in range(values.shape[0]):
@@ -148,9 +150,10 @@ take_four_off = compiled(_take_four_off, plain=_four_taken_off, inline="always")
 @fused
 def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_: float) -> None:
     """Minimise over each coefficient in turn, in place; three changes wait, to be taken off with the next."""
-    waiting, ridge = 0, lambda_ * l2
-    first, second, third, a, b, c = 0, 0, 0, 0.0, 0.0, 0.0  # those that wait, the last one first, and their steps
-    for j in range(w.shape[0]):
+    waiting, ridge, zero = 0, lambda_ * l2, np.uintp(0)
+    first, second, third, a, b, c = zero, zero, zero, 0.0, 0.0, 0.0  # those that wait, the last one first, their steps
+    for i in range(w.shape[0]):
+        j = np.uintp(i)
         threshold = lambda_ * l1[j]
         target = gradient[j] - c * gram[third, j] - b * gram[second, j] - a * gram[first, j]
         if w[j] == 0.0 and abs(target) <= threshold:
@@ -205,16 +208,20 @@ def _penalty(w: Array, l1: Array, l2: float, lambda_: float) -> float:
 penalty = compiled(_penalty, plain=_whole_penalty)
 
 
-@compiled
+@summed
 def heading(points: Array) -> Array:
     """Shares ``[H]`` in the points ``[H + 1, e]`` but the first, summing to one, that tell where they are heading.
 
     Anderson acceleration of coordinate descent (Bertrand & Massias 2021): the combined step is the shortest possible.
     """
     size, shares = len(points) - 1, np.ones(len(points) - 1)
-    moves = points[1:] - points[:-1]
-    square = moves @ moves.T
+    moves, square = points[1:] - points[:-1], np.empty((len(points) - 1, len(points) - 1))
     for i in range(size):
+        for j in range(i + 1):
+            total = 0.0
+            for m in range(points.shape[1]):
+                total += moves[i, m] * moves[j, m]
+            square[i, j] = square[j, i] = total
         square[i, i] = square[i, i] * (1 + 1e-12) + 1e-300
     for i in range(size):  # elimination by hand: numba takes seconds to compile a call of LAPACK
         for j in range(size):

@@ -8,9 +8,8 @@ from typing import TypeAlias
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.data.weights import effective_rows
 from regsearch.errors import InvalidInput
-from regsearch.models.linear.design import Design, Piece, Solver
+from regsearch.models.linear.design import NOTHING, Design, Piece, Solver
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.linear_config import LinearConfig
 from regsearch.models.linear.penalty import Terms
@@ -48,7 +47,7 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, desig
     if not 0 < highest < np.inf:
         allowed = " that its limits allow" if config.limits else ""
         raise InvalidInput(f"No column has any relation to y{allowed} in training, so that no lambda is worth trying.")
-    usual = RIDGE_RATIO if ridge else 1e-4 if effective_rows(design.weights) > design.shape[1] else 1e-2
+    usual = RIDGE_RATIO if ridge else 1e-4 if design.count > design.shape[1] else 1e-2
     ratio = config.lambda_.ratio or (usual if config.penalty.plain else ADAPTIVE_SHARE * usual)
     return np.geomspace(highest, highest * ratio, config.lambda_.points)
 
@@ -101,8 +100,7 @@ def warm_up_lambdas(top: float, first: float) -> Array:
     return np.geomspace(top, first, count + 1)[1:-1]
 
 
-def chunks(values: Array, size: int | None, further: Array | None = None, later: int = CHUNK) -> list[Array]:
+def chunks(values: Array, size: int | None, further: Array = NOTHING, later: int = CHUNK) -> Iterator[Array]:
     """Consecutive values, at most so many at a time; those further on in chunks of their own, as few may be wanted."""
-    size = size or max(len(values), 1)
-    first = [values[start : start + size] for start in range(0, len(values), size)]
-    return first if further is None else [*first, *chunks(further, later)]
+    for some, most in ((values, size or max(len(values), 1)), (further, later)):
+        yield from (some[start : start + most] for start in range(0, len(some), most))

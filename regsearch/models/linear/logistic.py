@@ -143,7 +143,7 @@ class LogLoss:
     def predicted(self, eta: Array) -> Array:
         return eta
 
-    def _chunks(self, lambdas: Array, most: int, further: Array | None = None) -> list[Array]:
+    def _chunks(self, lambdas: Array, most: int, further: Array = NOTHING) -> Iterator[Array]:
         """Lambdas that are fitted together: of a table of many rows so few that little is held of each row."""
         folds, m, _ = self.shape
         if self.design.by_rows:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,16 +53,16 @@ class Terms(GeneralTerms):
     low: float | Array = -np.inf
     high: float | Array = np.inf
 
-    @property
+    @cached_property
     def certified(self) -> bool:  # type: ignore[override]
         """Whether every column that is not held at zero is penalised, and by one L2 weight, and none has limits."""
         return not self.limited and np.ndim(self.l2) == 0 and bool(self.l2 or np.all(self.l1) or not self.sparse)
 
-    @property
+    @cached_property
     def sparse(self) -> bool:  # type: ignore[override]
         return bool(np.any(self.l1))
 
-    @property
+    @cached_property
     def limited(self) -> bool:
         """Whether any coefficient has limits."""
         return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())

@@ -45,12 +45,13 @@ def _limited(threads: int) -> Iterator[None]:
     """Inside, every BLAS has so many."""
     pools, _ = _pools()
     before = [pool.num_threads for pool in pools]
-    for pool in pools:
+    others = [(pool, count) for pool, count in zip(pools, before, strict=True) if count != threads]
+    for pool, _ in others:
         pool.set_num_threads(threads)
     try:
         yield
     finally:
-        for pool, count in zip(pools, before, strict=True):
+        for pool, count in others:
             pool.set_num_threads(count)
 
 
