@@ -110,6 +110,32 @@ def test_words_that_give_a_module_away(
     assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
 
 
+SURVIVAL = str(Path(__file__).parents[1] / "studies" / "survival_cox.py")
+
+
+@pytest.mark.slow
+def test_columns_that_change_a_hazard_are_told_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study of simulated patients finds the columns that matter, and draws how thirds of predicted hazard fare."""
+    names = runpy.run_path(SURVIVAL)
+    ready = names["study"].replace(tracking=False, cv=3, space=names["study"].space.replace(lambda_=LambdaPath(15)))
+    words = ["--trials", "2", "--root", str(tmp_path / "runs"), "--figure", str(tmp_path / "survival.png")]
+    monkeypatch.setattr(sys, "argv", [SURVIVAL, *words])
+    monkeypatch.setitem(names["main"].__globals__, "study", ready)
+    assert names["main"]() == 0
+    assert f"columns that matter {names['TRUE']} are kept" in capsys.readouterr().out
+    assert (tmp_path / "survival.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_survival_is_the_share_that_is_left_among_those_at_risk() -> None:
+    """Of five patients, two of whom leave before they have an event: an estimate worked out by hand."""
+    time, event = np.array([1.0, 2.0, 2.0, 3.0, 4.0]), np.array([True, True, False, False, True])
+    times, share = runpy.run_path(SURVIVAL)["surviving"](time, event)
+    np.testing.assert_array_equal(times, [0, 1, 2, 4])
+    np.testing.assert_allclose(share, [1, 4 / 5, 4 / 5 * 3 / 4, 0])
+
+
 LOOPS = [str(Path(__file__).parents[1] / "studies" / f"own_loop_{kind}.py") for kind in ("torch", "lightning")]
 
 
