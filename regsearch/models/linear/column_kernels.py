@@ -15,10 +15,11 @@ values     [...]        the entries
 h          [n]          curvatures of the rows, of one output
 bent       [...]        the entries times the h of their rows
 edge       [e]          the same, summed over rows; `total` is the sum of h
+inverse    [e]          one over bend + ridge; 0 of a coefficient that makes no difference
 own        [n, m]       of several outputs every row has the curvature ``diag(own) - shares shares'``
 shares     [n, m]
 bend       [e], [m, e]  curvature of each coefficient; of one output with the intercept fitted along
-pull       [n], [n, m]  negative gradient of the quadratic in the decisions, but for ``drift h``
+pull       [n], [n, m]  negative gradient of the quadratic in the decisions, of one output but for ``drift h``
 drift      float        what the intercept has still to go, its sign turned: it keeps the sum of all pulls at zero
 some       [...]        places of the coefficients to move, in ``[m, e]`` as it lies in memory
 threshold  [m e]        lambda l1: weight of |w_j|; infinite keeps a coefficient at zero
@@ -33,35 +34,50 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.models.compiling import compiled
+from regsearch.models.linear.kernels import HISTORY, Flags, heading
 
 Places = NDArray[np.uint32]
 ROUNDING = 1e-12  # share of a column's power that is rounding, where the intercept explains the rest of it
 
 
-def _product(rows: Places, values: Array, first: int, last: int, vector: Array) -> float:
-    """Of the column between two ends and a vector ``[n]``: terms may be added in any order, and so several at once."""
-    total = 0.0
-    for at in range(first, last):
-        total += values[at] * vector[rows[at]]
-    return total
-
-
-product = compiled(_product, fastmath={"reassoc", "contract", "nsz"})
+@compiled
+def product(rows: Places, values: Array, first: int, last: int, vector: Array) -> float:
+    """Of the column between two ends and a vector ``[n]``: four sums, none of which waits for another."""
+    a, b, c, d, at = 0.0, 0.0, 0.0, 0.0, first
+    while at + 4 <= last:
+        a += values[at] * vector[rows[at]]
+        b += values[at + 1] * vector[rows[at + 1]]
+        c += values[at + 2] * vector[rows[at + 2]]
+        d += values[at + 3] * vector[rows[at + 3]]
+        at += 4
+    while at < last:
+        a += values[at] * vector[rows[at]]
+        at += 1
+    return (a + b) + (c + d)
 
 
 @compiled
-def bends(ends: Places, rows: Places, values: Array, h: Array, total: float) -> tuple[Array, Array, Array]:
-    """``bent``, ``edge`` and ``bend`` of one output."""
-    bent, edge, bend = np.empty_like(values), np.zeros(len(ends) - 1), np.zeros(len(ends) - 1)
-    for j in range(len(ends) - 1):
+def chosen(
+    ends: Places, rows: Places, values: Array, h: Array, total: float, some: Rows
+) -> tuple[Places, Places, Array, Array, Array, Array]:
+    """``ends``, ``rows``, ``values``, ``bent``, ``edge`` and ``bend`` of some columns, which then lie side by side."""
+    own, count = np.zeros(len(some) + 1, ends.dtype), 0
+    for i in range(len(some)):
+        count += ends[some[i] + 1] - ends[some[i]]
+        own[i + 1] = count
+    places, entries, bent = np.empty(count, rows.dtype), np.empty(count), np.empty(count)
+    edge, bend, to = np.empty(len(some)), np.empty(len(some)), 0
+    for i in range(len(some)):
         linear, square = 0.0, 0.0
-        for at in range(ends[j], ends[j + 1]):
-            bent[at] = values[at] * h[rows[at]]
-            linear += bent[at]
-            square += values[at] * bent[at]
-        edge[j], rest = linear, square - linear**2 / total
-        bend[j] = rest if rest > ROUNDING * square else 0.0
-    return bent, edge, bend
+        for at in range(ends[some[i]], ends[some[i] + 1]):
+            weighed = values[at] * h[rows[at]]
+            places[to], entries[to], bent[to] = rows[at], values[at], weighed
+            linear += weighed
+            square += values[at] * weighed
+            to += 1
+        edge[i], rest = linear, square - linear**2 / total
+        bend[i] = rest if rest > ROUNDING * square else 0.0
+    return own, places, entries, bent, edge, bend
 
 
 @compiled
@@ -86,21 +102,21 @@ def correlate(ends: Places, rows: Places, values: Array, residual: Array) -> Arr
 
 @compiled
 def sweep_columns(
-    ends: Places, rows: Places, values: Array, bent: Array, edge: Array, bend: Array, total: float, some: Rows,
-    w: Array, pull: Array, drift: float, threshold: Array, ridge: float,
+    ends: Places, rows: Places, values: Array, bent: Array, edge: Array, bend: Array, inverse: Array, total: float,
+    w: Array, pull: Array, drift: float, threshold: Array,
 ) -> tuple[float, float]:  # fmt: skip
-    """Minimise over some of the coefficients in turn, in place: the largest violation that was met, and the drift."""
+    """Minimise over the coefficients in turn, in place: the largest violation that was met, and the drift."""
     worst = 0.0
-    for j in some:
-        curvature = bend[j] + ridge
-        if curvature <= 0.0:
+    for j in range(len(w)):
+        if inverse[j] == 0.0:
             continue
         first, last = ends[j], ends[j + 1]
         target = drift * edge[j] + bend[j] * w[j] + product(rows, values, first, last, pull)
-        new = np.sign(target) * max(abs(target) - threshold[j], 0.0) / curvature
+        size = max(abs(target) - threshold[j], 0.0) * inverse[j]
+        new = size if target > 0.0 else -size
         step = new - w[j]
         if step != 0.0:
-            worst = max(worst, abs(step) * curvature)
+            worst = max(worst, abs(step) / inverse[j])
             w[j] = new
             for at in range(first, last):
                 pull[rows[at]] -= step * bent[at]
@@ -109,26 +125,64 @@ def sweep_columns(
 
 
 @compiled
-def descend_columns(
-    ends: Places, rows: Places, values: Array, bent: Array, edge: Array, bend: Array, total: float, some: Rows,
-    w: Array, pull: Array, drift: float, threshold: Array, ridge: float, points: Array, tolerance: float,
-) -> tuple[bool, float]:  # fmt: skip
-    """Sweeps over some of the coefficients, among them all that are not zero, in place; the drift is what it becomes.
+def leap_columns(
+    ends: Places, rows: Places, values: Array, h: Array, total: float,
+    w: Array, pull: Array, drift: float, threshold: Array, ridge: float, new: Array,
+) -> float:  # fmt: skip
+    """Move the coefficients to new ones, in place, where that lowers the objective; the drift is what it becomes."""
+    ahead = predict(ends, rows, values, new - w, len(h))
+    fall = ahead * h
+    lost = float(fall.sum())
+    gain = ahead @ pull - ahead @ fall / 2 + lost * (drift + lost / total / 2)
+    for j in range(len(w)):
+        if new[j] != w[j]:
+            gain -= threshold[j] * (abs(new[j]) - abs(w[j])) + ridge / 2 * (new[j] ** 2 - w[j] ** 2)
+    if not gain > 0.0:
+        return drift
+    w[:] = new
+    pull -= fall
+    return drift + lost / total
 
-    After each the coefficients are written to the next of `points` ``[s + 1, some]``. It ends with the last of these,
-    or with the first sweep whose violations cost no more than the tolerance: whether that was.
+
+@compiled
+def descend_columns(
+    ends: Places, rows: Places, values: Array, bent: Array, edge: Array, bend: Array, h: Array, total: float,
+    w: Array, pull: Array, threshold: Array, ridge: float, tolerance: float, sweeps: int,
+) -> tuple[int, float]:  # fmt: skip
+    """Sweeps over the coefficients, extrapolated where they are heading, in place, from a drift of zero.
+
+    Until the violations that one meets cost no more than the tolerance: how many were taken, and the drift.
     """
-    for taken in range(1, len(points)):
+    inverse, points, drift, taken = np.zeros(len(w)), np.empty((HISTORY + 1, len(w))), 0.0, 0
+    for j in range(len(w)):
+        if bend[j] + ridge > 0.0:
+            inverse[j] = 1.0 / (bend[j] + ridge)
+    points[0] = w
+    while taken < sweeps:
+        taken += 1
         worst, drift = sweep_columns(
-            ends, rows, values, bent, edge, bend, total, some, w, pull, drift, threshold, ridge
+            ends, rows, values, bent, edge, bend, inverse, total, w, pull, drift, threshold
         )  # fmt: skip
-        size, point = 0.0, points[taken]
-        for i in range(len(some)):
-            point[i] = w[some[i]]
-            size += abs(point[i])
-        if worst * size <= tolerance:
-            return True, drift
-    return False, drift
+        if worst * np.abs(w).sum() <= tolerance:
+            break
+        at = (taken - 1) % HISTORY + 1
+        points[at] = w
+        if at == HISTORY:
+            new = heading(points) @ points[1:]
+            drift = leap_columns(ends, rows, values, h, total, w, pull, drift, threshold, ridge, new)
+            points[0] = w
+    return taken, drift
+
+
+@compiled
+def beyond(ends: Places, rows: Places, values: Array, pull: Array, w: Array, threshold: Array) -> tuple[Flags, float]:
+    """``[e]`` whether coefficients are not zero or should not be, and the largest violation of those that are zero."""
+    found, worst = w != 0.0, 0.0
+    for j in range(len(w)):
+        if not found[j] and threshold[j] < np.inf:
+            over = abs(product(rows, values, ends[j], ends[j + 1], pull)) - threshold[j]
+            found[j], worst = over > 0.0, max(worst, over)
+    return found, worst
 
 
 @compiled

@@ -13,12 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.column_kernels import Places, bends, correlate, descend_columns, predict, sweep_outputs
+from regsearch.models.linear.column_kernels import (
+    Places,
+    beyond,
+    chosen,
+    correlate,
+    descend_columns,
+    predict,
+    sweep_outputs,
+)  # fmt: skip
 from regsearch.models.linear.kernels import HISTORY, heading
 from regsearch.models.linear.newton import SURE_PAST, Iterate, Newton
 from regsearch.models.linear.working_columns import WorkingColumns
 
-LOOSE = 20.0  # violations of optimality, each times its coefficient, over what they cost together
+LOOSE = 10.0  # violations of optimality, each times its coefficient, over what they cost together
 SWEEPS = 200  # in one Newton step
 ROUNDS = 10  # of sweeps and a leap between two over all
 
@@ -28,39 +36,16 @@ class _Quadratic(Protocol):
 
     w: Array
 
-    def sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
-        """Minimise over some coefficients in turn, again and again: whether violations cost no more than a tolerance.
+    def descend(self, some: Rows, tolerance: float) -> None:
+        """Minimise, first over some coefficients, among which are all that are not zero, until none is worse.
 
-        Those are all that are not zero; after each sweep they are written to the next of points ``[s + 1, some]``.
+        A violation v costs about ``v |w|_1`` at most; the tolerance bounds that.
         """
-        ...
-
-    def leap(self, some: Rows, move: Array) -> None:
-        """Move some coefficients, where that lowers the objective."""
         ...
 
     def shift(self, columns: WorkingColumns, move: Array) -> Array:
         """``[m]`` where coefficients that moved by ``[m, a]`` have their intercepts, of centred columns."""
         ...
-
-
-def _descend(quadratic: _Quadratic, some: Rows, tolerance: float) -> None:
-    """Sweeps over some coefficients, extrapolated where they are heading, until one over all meets nothing worse.
-
-    A violation v costs about ``v |w|_1`` at most; the tolerance bounds that.
-    """
-    taken, every = 0, np.arange(len(quadratic.w))
-    while taken < SWEEPS:
-        points = np.empty((HISTORY + 1, len(some)))
-        for _ in range(ROUNDS):
-            points[0] = quadratic.w[some]
-            taken += HISTORY
-            if quadratic.sweeps(some, points, tolerance):
-                break
-            quadratic.leap(some, heading(points) @ points[1:] - points[-1])
-        if quadratic.sweeps(every, np.empty((2, len(every))), tolerance):
-            break
-        some = np.flatnonzero(quadratic.w)
 
 
 def _penalties(w: Array, move: Array, threshold: Array, ridge: float) -> float:
@@ -93,27 +78,32 @@ class _OneOutput:
     def __init__(
         self, columns: SparseColumns, h: Array, start: Array, pull: Array, threshold: Array, ridge: float
     ) -> None:
-        self.h, self.total, entries = h, float(h.sum()), columns.entries
-        self.columns = (*entries, *bends(*entries, h, self.total), self.total)
-        self.w, self.pull, self.drift = start.copy(), pull.copy(), -float(pull.sum()) / self.total
-        self.penalty = threshold, ridge
+        self.entries, self.h, self.total = columns.entries, h, float(h.sum())
+        self.w, self.drift, self.pull = start.copy(), 0.0, pull.copy()
+        self.threshold, self.ridge = threshold, ridge
+        self._settle(-float(pull.sum()) / self.total)
 
-    def sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
-        state = self.w, self.pull, self.drift
-        done, self.drift = descend_columns(*self.columns, some, *state, *self.penalty, points, tolerance)
-        return done
+    def descend(self, some: Rows, tolerance: float) -> None:
+        left = SWEEPS
+        while left > 0:
+            taken, drift = self._sweeps(some, tolerance, min(left, ROUNDS * HISTORY))
+            self._settle(drift)
+            wanted, worst = beyond(*self.entries, self.pull, self.w, self.threshold)
+            if worst * np.abs(self.w).sum() <= tolerance and taken < ROUNDS * HISTORY:
+                break
+            left, some = left - taken, np.flatnonzero(wanted)
 
-    def leap(self, some: Rows, move: Array) -> None:
-        whole = np.zeros_like(self.w)
-        whole[some] = move
-        ahead = predict(*self.columns[:3], whole, len(self.h))
-        bent = self.h * ahead
-        lost = float(bent.sum())
-        gain = ahead @ (self.pull - bent / 2) + lost * (self.drift + lost / self.total / 2)
-        if gain > _penalties(self.w, whole, *self.penalty):
-            self.w += whole
-            self.pull -= bent
-            self.drift += lost / self.total
+    def _sweeps(self, some: Rows, tolerance: float, most: int) -> tuple[int, float]:
+        own, w = chosen(*self.entries, self.h, self.total, some), self.w[some]
+        state = w, self.pull, self.threshold[some]
+        found = descend_columns(*own, self.h, self.total, *state, self.ridge, tolerance, most)
+        self.w[some] = w
+        return found
+
+    def _settle(self, drift: float) -> None:
+        """Move the intercept to where it is best, which the pull does not know of."""
+        self.drift += drift
+        self.pull += drift * self.h
 
     def shift(self, columns: WorkingColumns, move: Array) -> Array:
         return np.asarray(move @ columns.shift - self.drift)
@@ -138,7 +128,23 @@ class _SeveralOutputs:
         self.b = np.zeros(len(own))
         self._settle()
 
-    def sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
+    def descend(self, some: Rows, tolerance: float) -> None:
+        """Sweeps over some coefficients, extrapolated where they are heading, until one over all meets none worse."""
+        taken, every = 0, np.arange(len(self.w))
+        while taken < SWEEPS:
+            points = np.empty((HISTORY + 1, len(some)))
+            for _ in range(ROUNDS):
+                points[0] = self.w[some]
+                taken += HISTORY
+                if self._sweeps(some, points, tolerance):
+                    break
+                self._leap(some, heading(points) @ points[1:] - points[-1])
+            if self._sweeps(every, np.empty((2, len(every))), tolerance):
+                break
+            some = np.flatnonzero(self.w)
+
+    def _sweeps(self, some: Rows, points: Array, tolerance: float) -> bool:
+        """Whether violations cost no more than a tolerance; after each the next of points ``[s + 1, some]`` is told."""
         for point in points[1:]:
             worst = sweep_outputs(*self.columns, self.bend, some, self.w, self.pull, *self.penalty)
             self._settle()
@@ -156,7 +162,8 @@ class _SeveralOutputs:
     def _bent(self, ahead: Array) -> Array:
         return np.asarray(self.own * ahead - self.shares * (self.shares * ahead).sum(axis=1, keepdims=True))
 
-    def leap(self, some: Rows, move: Array) -> None:
+    def _leap(self, some: Rows, move: Array) -> None:
+        """Move some coefficients, where that lowers the objective."""
         whole = np.zeros_like(self.w)
         whole[some] = move
         ahead = (whole.reshape(len(self.b), -1) @ self.features).T
@@ -203,6 +210,6 @@ class ColumnNewton(Newton):
             penalty = lambda_ * self.l1, lambda_ * self.l2
             quadratic = _SeveralOutputs(self.columns, own, shares, point.w, pull, *penalty)
         asked = (point.w != 0) | (np.abs(gradient) > lambda_ * self.l1)
-        _descend(quadratic, np.flatnonzero(asked), LOOSE * tolerance)
+        quadratic.descend(np.flatnonzero(asked), LOOSE * tolerance)
         move = quadratic.w.reshape(point.w.shape) - point.w
         return self._search(point, move, quadratic.shift(self.columns, move), lambda_)

@@ -23,7 +23,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.freedom import mean_curvatures
-from regsearch.models.linear.log_kernels import all_entropies, entropies, logistic, shrinks
+from regsearch.models.linear.log_kernels import all_entropies, logistic, shrinks, two_class_gaps
 from regsearch.models.linear.sample import Sample
 
 
@@ -69,11 +69,14 @@ def duality_gaps(
     threshold, ridge
         ``lambda l1`` ``[m, S, e]`` and ``lambda l2`` ``[S]``.
     """
+    limits, starts = np.broadcast_to(threshold, gradient.shape), null[:, 0]
+    each = [tuple(map(np.ascontiguousarray, of)) for of in zip(gradient, starts, limits, strict=True)]
+    if len(p) == 1:
+        ((slope, start, limit),) = each
+        return two_class_gaps(value, np.ascontiguousarray(p[0]), y[0, 0], weights, slope, start, limit, ridge)
     near, ridged = _Feasible.of(p, y, weights), bool(np.all(ridge > 0))
     shrink, excess, whole = np.ones(len(value)), np.zeros(len(value)), np.ones(len(value))
-    limits = np.broadcast_to(threshold, gradient.shape)
-    for of_output in zip(gradient, null[:, 0], limits, strict=True):
-        slope, start, limit = (np.ascontiguousarray(one) for one in of_output)
+    for slope, start, limit in each:
         allowed, over = shrinks(slope, start, limit, near.share)
         shrink, excess = np.minimum(shrink, allowed), excess + over
     gap = value - near.entropy(p, y, weights, shrink)
@@ -83,7 +86,7 @@ def duality_gaps(
 
 
 class _Feasible(NamedTuple):
-    """How probabilities ``[m, S, n]`` are moved to have the means of y.
+    """How probabilities ``[m, S, n]`` of several classes are moved to have the means of y.
 
     Attributes
     ----------
@@ -103,8 +106,6 @@ class _Feasible(NamedTuple):
         drift = p @ weights - target
         present = target > 0
         ratio = np.divide(drift, target, out=np.zeros_like(drift), where=np.broadcast_to(present, drift.shape))
-        if len(p) == 1:
-            ratio = np.concatenate([ratio, -drift / np.maximum(1 - target, 1e-300)])
         worst = ratio.max(axis=0, initial=0.0)
         return cls(target, drift, worst / (1 + worst))
 
@@ -112,9 +113,6 @@ class _Feasible(NamedTuple):
         """``[S]`` weighted sum of the entropies of distributions a part of the way from y to those: the conjugate of
         the log-loss, but for the sign.
         """
-        if len(p) == 1:
-            of = np.ascontiguousarray(p[0]), y[0, 0], weights, self.drift[0], float(self.target[0, 0])
-            return entropies(*of, self.share, shrink)
         total, each = np.zeros(len(shrink)), zip(p, y[:, 0], self.drift, self.target[:, 0], strict=True)
         for own, truth, drift, target in each:
             total += all_entropies(own, truth, weights, drift, target, self.share, shrink, both=False)

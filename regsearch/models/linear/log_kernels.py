@@ -18,6 +18,7 @@ shrink             [S]     how far from y to these
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -59,6 +60,37 @@ def _logistic(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
 
 
 logistic = compiled(_logistic, plain=_all_logistic, nogil=True)
+
+
+def _all_feasible(p: Array, y: Array, weights: Array) -> tuple[Array, float, Array]:
+    target = float(y @ weights)
+    drift = p @ weights - target
+    below = drift / target if target > 0.0 else np.zeros(len(p))
+    worst = np.maximum(np.maximum(below, -drift / max(1.0 - target, 1e-300)), 0.0)
+    return drift, target, worst / (1.0 + worst)
+
+
+def _feasible(p: Array, y: Array, weights: Array) -> tuple[Array, float, Array]:
+    """``drift``, ``target`` and ``share``."""
+    drift, share, target = np.zeros(len(p)), np.zeros(len(p)), 0.0
+    for start in range(0, len(y), BLOCK):
+        total = 0.0
+        for i in range(start, min(start + BLOCK, len(y))):
+            total += weights[i] * y[i]
+        target += total
+    for s in range(len(p)):
+        for start in range(0, len(y), BLOCK):
+            total = 0.0
+            for i in range(start, min(start + BLOCK, len(y))):
+                total += weights[i] * p[s, i]
+            drift[s] += total
+        drift[s] -= target
+        worst = max(drift[s] / target if target > 0.0 else 0.0, -drift[s] / max(1.0 - target, 1e-300), 0.0)
+        share[s] = worst / (1.0 + worst)
+    return drift, target, share
+
+
+feasible = compiled(_feasible, plain=_all_feasible, nogil=True, fastmath={"reassoc", "contract"})
 
 
 def all_entropies(
@@ -117,3 +149,17 @@ def _shrinks(slope: Array, null: Array, threshold: Array, share: Array) -> tuple
 
 
 shrinks = compiled(_shrinks, plain=_all_shrinks, nogil=True)
+
+
+@partial(compiled, nogil=True)
+def two_class_gaps(
+    value: Array, p: Array, y: Array, weights: Array, slope: Array, null: Array, threshold: Array, ridge: Array
+) -> Array:  # fmt: skip
+    """``[S]``: see `regsearch.models.linear.likelihood.duality_gaps`."""
+    drift, target, share = feasible(p, y, weights)
+    shrink, excess = shrinks(slope, null, threshold, share)
+    gap = value - entropies(p, y, weights, drift, target, share, shrink)
+    if np.all(ridge > 0.0):
+        whole = entropies(p, y, weights, drift, target, share, np.ones(len(value)))
+        gap = np.minimum(gap, value - whole + excess / (2.0 * ridge))
+    return np.maximum(gap, 0.0)

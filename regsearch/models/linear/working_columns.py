@@ -217,13 +217,48 @@ def sum_entries(starts: Places, rows: Places, values: Array, columns: Rows, weig
             sums[i] += values[e] * weights[rows[e]]
 
 
+def _all_fives(starts: Places, rows: Places, values: Array, five: Array, made: Array) -> None:
+    made[:] = (sparse.csc_array((values, rows, starts), shape=(len(five), made.shape[1])).T @ five).T
+
+
+def _fives(starts: Places, rows: Places, values: Array, five: Array, made: Array) -> None:
+    """Write products of sparse columns with five vectors ``[n, 5]``, to ``[5, p]``."""
+    for j in range(len(starts) - 1):
+        a, b, c, d, f = 0.0, 0.0, 0.0, 0.0, 0.0
+        for e in range(starts[j], starts[j + 1]):
+            value, i = values[e], np.uintp(rows[e])  # which does not count from the end
+            a += value * five[i, 0]
+            b += value * five[i, 1]
+            c += value * five[i, 2]
+            d += value * five[i, 3]
+            f += value * five[i, 4]
+        made[0, j], made[1, j], made[2, j], made[3, j], made[4, j] = a, b, c, d, f
+
+
+fives = compiled(_fives, plain=_all_fives, fastmath={"contract"})
+
+
+def _sparse_times(few: Array, matrix: Matrix) -> Array:
+    """``[r, p]`` of rows ``[r, n]``, five at a time: as many as there are lambdas between two looks at all columns."""
+    if len(few) == 1:
+        return np.asarray((matrix.T @ few[0])[None])
+    made = np.empty((-(-len(few) // 5) * 5, matrix.shape[1]))
+    for start in range(0, len(few), 5):
+        five = np.zeros((few.shape[1], 5))
+        five[:, : len(few) - start] = few[start : start + 5].T
+        fives(matrix.indptr, matrix.indices, matrix.data, five, made[start : start + 5])
+    return made[: len(few)]
+
+
 def times(spread: Array, matrix: Matrix) -> Array:
     """``[..., p]`` of ``[..., n]``."""
     flat = spread.reshape(-1, spread.shape[-1])
     if isinstance(matrix, RowTable):
         found = matrix.sums(flat)
-    elif isinstance(matrix, np.ndarray) and are_few(flat, matrix):
+    elif sparse.issparse(matrix):
+        found = _sparse_times(flat, matrix)
+    elif are_few(flat, matrix):
         found = few_times(np.ascontiguousarray(flat), matrix.T)
     else:
-        found = flat @ matrix if isinstance(matrix, np.ndarray) else np.ascontiguousarray((matrix.T @ flat.T).T)
+        found = flat @ matrix
     return np.asarray(found).reshape(*spread.shape[:-1], -1)

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from regsearch.models.linear import counts, fold_rows, kernels, leaps, log_kernels, read_columns, scales
+from regsearch.models.linear import (
+    counts,
+    fold_rows,
+    kernels,
+    leaps,
+    log_kernels,
+    read_columns,
+    scales,
+    working_columns,
+)
 
 pytest.importorskip("numba", reason="without it there is nothing else")
 RANDOM = np.random.default_rng(0)
@@ -98,8 +108,8 @@ def test_what_rows_of_counts_say_is_the_same(far: float) -> None:
 
 
 def test_the_log_loss_and_its_dual_are_the_same() -> None:
-    """Probabilities and losses of decisions near and far, entropies between targets and these, and what gradients that
-    are too large are shrunk by, of rows whose weights are alike or not.
+    """Probabilities and losses of decisions near and far, entropies between targets and these, how they are moved to
+    the targets' mean, and what gradients that are too large are shrunk by, of rows whose weights are alike or not.
     """
     eta = np.concatenate([RANDOM.normal(0.0, 3.0, (2, 1200)), [[-800.0, 800.0, 0.0], [40.0, -40.0, 1e-9]]], axis=1)
     y = (RANDOM.uniform(size=1203) < 0.4).astype(float)
@@ -110,7 +120,21 @@ def test_the_log_loss_and_its_dual_are_the_same() -> None:
     np.testing.assert_allclose(loss, expected[1], rtol=1e-13)
     of = p, y, weights, np.array([0.01, -0.02]), 0.4, np.array([0.0, 0.1]), np.array([1.0, 0.7])
     np.testing.assert_allclose(log_kernels.entropies(*of), log_kernels.all_entropies(*of), rtol=1e-12)
+    for found, other in zip(log_kernels.feasible(p, y, weights), log_kernels._all_feasible(p, y, weights), strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-10)
     limits = np.array([[0.5, np.inf, 0.0, 1.0, 0.8], [0.1, 9.0, np.inf, 0.0, 0.2]])
     gradients = RANDOM.normal(size=(2, 5)), RANDOM.normal(size=5), limits, np.array([0.0, 0.3])
     for found, other in zip(log_kernels.shrinks(*gradients), log_kernels._all_shrinks(*gradients), strict=True):
         np.testing.assert_allclose(found, other, rtol=1e-13)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 7])
+def test_products_of_sparse_columns_with_a_few_are_the_same(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of fewer vectors than are multiplied at a time, as many, and more; among the columns is one without entries."""
+    matrix, few = sparse.random(30, 8, 0.3, format="csc", random_state=0), RANDOM.normal(size=(count, 30))
+    matrix.data[matrix.indptr[2] : matrix.indptr[3]] = 0.0
+    matrix.eliminate_zeros()
+    expected = few @ matrix.toarray()
+    np.testing.assert_allclose(working_columns.times(few, matrix), expected, atol=1e-14)
+    monkeypatch.setattr(working_columns, "fives", working_columns._all_fives)
+    np.testing.assert_allclose(working_columns.times(few, matrix), expected, atol=1e-14)
