@@ -55,10 +55,10 @@ class Coefficients:
 
     @property
     def packed(self) -> Coefficients:
-        """The same of columns that some point uses, where these are not most of them in every fold."""
+        """The same of columns that some point uses, where the last point does not use most of them in every fold."""
+        if all(np.count_nonzero(values[-1].any(axis=1)) > MOST * len(values[-1]) for values in self.values):
+            return self.alone  # as the last point tells, without a look at all
         used = self.used
-        if all(np.count_nonzero(some) > MOST * len(some) for some in used):
-            return self.alone
         pairs = list(zip(used, self.columns, self.values, strict=True))
         kept = [values if some.all() else values[:, some] for some, _, values in pairs]
         return Coefficients([columns[some] for some, columns, _ in pairs], kept, self.p)

@@ -192,6 +192,8 @@ class GramDescent:
     l2: float
 
     def node(self, whole: PathPoint, some: Rows | slice) -> PathPoint:
+        if isinstance(some, slice):
+            return whole
         w = whole.w[some]
         return PathPoint(whole.lambda_, w, whole.kept[some] if self.gram.dtype == np.float32 else self.beside(w))
 

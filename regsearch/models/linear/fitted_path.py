@@ -243,7 +243,7 @@ class ReadCurve:
 
     @cached_property
     def _best(self) -> float:
-        return float(np.max(self.mean, initial=-np.inf, where=np.isfinite(self.mean)))
+        return float(self.mean[choose_step(self.mean)]) if self.defined else -math.inf
 
     def _is_near(self, limit: float, perfect: float | None, ratio: float) -> bool:
         """Whether it is so near to its limit that it will hardly rise above it in between.

@@ -31,11 +31,11 @@ from regsearch.models.linear.active_sets import ActiveSets
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms, Quadratic
-from regsearch.models.linear.kernels import used_columns
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.moment_source import FromMoments
 from regsearch.models.linear.newton import QUICK
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.points import divide, used_columns
 from regsearch.models.linear.precision import DOUBLE
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
@@ -278,8 +278,11 @@ class Gaussian:
     def _piece(
         self, scale: str, w: Array, gap: Array, complexity: Array, losses: tuple[Array, Array]
     ) -> Piece:  # fmt: skip
-        coef = w * self.design.inverse_scales(scale)[:, None]
-        intercept = self.source.target[:, None] - (coef @ (self.source.centers + self.design.shift)[:, :, None])[..., 0]
+        coef, offset, inverse = np.empty(w.shape), np.empty(w.shape[:2]), self.design.inverse_scales(scale)
+        centers = self.source.centers + self.design.shift
+        for of in zip(w, inverse, centers, coef, offset, strict=True):
+            divide(*of)
+        intercept = self.source.target[:, None] - offset
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
         return Piece.of(coef[..., None], intercept[..., None], relative, complexity, losses)

@@ -84,20 +84,6 @@ def duality_gaps(
     return gaps
 
 
-@summed
-def used_columns(w: Array, powers: Array) -> Array:
-    """``[2, S]``: how many coefficients ``[S, p]`` are not zero, and the sum of the powers ``[p]`` of their columns."""
-    found = np.empty((2, w.shape[0]))
-    for step in range(w.shape[0]):
-        count, power = 0.0, 0.0
-        for j in range(w.shape[1]):
-            used = 1.0 if w[step, j] != 0.0 else 0.0
-            count += used
-            power += used * powers[j]
-        found[0, step], found[1, step] = count, power
-    return found
-
-
 def _all_freedom(values: Array, strengths: Array) -> Array:
     return np.asarray((values / (values + strengths[:, None])).sum(axis=1))
 

@@ -95,9 +95,9 @@ class Terms(GeneralTerms):
         What is not penalised is left out: the gradient is that of its fit. Without an L1 part there is no such lambda;
         glmnet's convention, an L1 share of 1e-3, gives the grid a top all the same.
         """
-        l1 = np.broadcast_to(self.l1, gradient.shape)
         if np.all(np.asarray(self.l1) > 0) and not self.limited:
-            return float(np.max(np.abs(gradient) / l1, initial=0.0))
+            return float(np.max(np.abs(gradient) / self.l1, initial=0.0))
+        l1 = np.broadcast_to(self.l1, gradient.shape)
         if not np.any(l1 > 0):
             l1 = (
                 np.broadcast_to(1e-3 * np.asarray(self.l2), gradient.shape)

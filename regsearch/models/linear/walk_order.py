@@ -34,11 +34,15 @@ def _between(start: int, end: int) -> list[tuple[int, int, int]]:
 
 @compiled
 def along(plan: Places, lambdas: Array) -> Array:
-    """How far points are from the first to the other of a plan; 0, at the first, where that is not known or too far."""
+    """How far points are from the first to the other of a plan; 0, at the first, where that is not known or too far.
+
+    The oldest point tells where the others are heading alone: none is made of it, even where it lies further down, as
+    the top of a fold may lie below the first lambdas.
+    """
     shares = np.zeros(len(plan))
     for q in range(len(plan)):
         node, first, other = lambdas[plan[q, 0]], lambdas[plan[q, 1]], lambdas[plan[q, 2]]
-        if first <= other:
+        if first <= other or plan[q, 2] == 0:
             known = np.isfinite(other) and other > first and first - node <= ONWARD * (other - first)
             shares[q] = min((first - node) / (first - other), 0.0) if known else 0.0
         else:

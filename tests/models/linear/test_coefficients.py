@@ -19,3 +19,17 @@ def test_light_coefficients_are_those_of_every_point(share: float, light: bool) 
     assert isinstance(kept, NonZero) == light
     for step in range(4):
         np.testing.assert_array_equal(kept.point(step), coef.dense()[:, step])
+
+
+@pytest.mark.parametrize(("share", "whole"), [(0.3, False), (1.0, True)])
+def test_columns_that_no_point_uses_are_left_out_where_these_are_more_than_a_few(share: float, whole: bool) -> None:
+    """Every point has the same coefficients, and little else is held beside them."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(2, 5, 40, 1)) * (rng.random((2, 1, 40, 1)) < share)
+    coef = Coefficients.whole(base[:, :4])
+    kept = coef.packed
+    np.testing.assert_array_equal(kept.dense(), coef.dense())
+    assert all((values.shape[1] == 40) == whole for values in kept.values)
+    last = Coefficients.whole(base[:, 4:]).packed
+    np.testing.assert_array_equal(last.dense(), base[:, 4:])
+    assert all(values.base is None or values.base.size <= 2 * values.size for values in last.values)

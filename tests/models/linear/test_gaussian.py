@@ -450,6 +450,23 @@ def test_points_between_others_have_the_losses_that_they_would_have_alone(scale:
         np.testing.assert_allclose(val[k], (left**2).mean(axis=0), rtol=1e-10)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("p", [12, 450])
+def test_a_fold_that_starts_far_below_others_has_the_losses_of_its_coefficients(method: str, p: int) -> None:
+    """One whose training rows hardly relate to y uses no column at the first lambdas."""
+    x, _ = problem(90, p)
+    d, y = design(x), 0.3 * x[:, :1] + 0.3 * np.random.default_rng(1).normal(size=(90, 1))
+    y[d.val[0], 0] += 6 * x[d.val[0], 1]
+    solver, terms = Gaussian(d, y, method=method), L1().terms(lambda: x)  # type: ignore[arg-type]
+    tops = np.abs(solver.gradient("standard")).max(axis=(1, 2))
+    assert tops[0] < tops.max() / 4
+    coef, intercept, _, *losses = joined(list(solver.path(terms, "standard", grid(solver, terms, 60))))
+    for k, parts in enumerate(zip(d.train, d.val, strict=True)):
+        square = (y - x @ coef[k].T - intercept[k]) ** 2
+        for rows, found in zip(parts, losses, strict=True):
+            np.testing.assert_allclose(found[k], square[rows].mean(axis=0), rtol=1e-6)
+
+
 @pytest.mark.parametrize("off", [0.0, 1e-15, 1e-6])
 def test_gradients_that_were_kept_count_for_no_more_than_rounding(off: float) -> None:
     """Those that are off by more at the last step are formed anew."""

@@ -12,6 +12,7 @@ from regsearch.models.linear import (
     kernels,
     leaps,
     log_kernels,
+    points,
     read_columns,
     scales,
     working_columns,
@@ -138,3 +139,13 @@ def test_products_of_sparse_columns_with_a_few_are_the_same(count: int, monkeypa
     np.testing.assert_allclose(working_columns.times(few, matrix), expected, atol=1e-14)
     monkeypatch.setattr(working_columns, "fives", working_columns._all_fives)
     np.testing.assert_allclose(working_columns.times(few, matrix), expected, atol=1e-14)
+
+
+def test_coefficients_of_columns_are_the_same() -> None:
+    """By those of scaled ones, with what they make of centers."""
+    w, inverse, centers = RANDOM.normal(size=(4, 7)), RANDOM.uniform(size=7), RANDOM.normal(size=7)
+    made = [(np.empty((4, 7)), np.empty(4)) for _ in range(2)]
+    for divide, into in zip((points.divide, points._divide_all), made, strict=True):
+        divide(w, inverse, centers, *into)
+    for found, expected in zip(*made, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
