@@ -43,16 +43,15 @@ ROUNDING = 1e-12  # share of a column's power that is rounding, where the interc
 @compiled
 def product(rows: Places, values: Array, first: int, last: int, vector: Array) -> float:
     """Of the column between two ends and a vector ``[n]``: four sums, none of which waits for another."""
-    a, b, c, d, at = 0.0, 0.0, 0.0, 0.0, first
-    while at + 4 <= last:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    fours = first + (last - first) // 4 * 4
+    for at in range(first, fours, 4):
         a += values[at] * vector[rows[at]]
         b += values[at + 1] * vector[rows[at + 1]]
         c += values[at + 2] * vector[rows[at + 2]]
         d += values[at + 3] * vector[rows[at + 3]]
-        at += 4
-    while at < last:
+    for at in range(fours, last):
         a += values[at] * vector[rows[at]]
-        at += 1
     return (a + b) + (c + d)
 
 
