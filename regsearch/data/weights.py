@@ -162,7 +162,8 @@ def spreads_by_blocks(
 
 def spread_by(mean: Array, square: Array, off: Array, shift: Any = 0.0) -> Spread:
     """Of means, mean squares about them, and how far off these are."""
-    deviation, size = np.sqrt(square), np.hypot(mean + shift, np.sqrt(square))
+    deviation = np.sqrt(np.maximum(square, 0.0))  # of a constant column it is rounding, on either side
+    size = np.hypot(mean + shift, deviation)
     certain = np.sqrt(np.maximum(square - off**2, 0.0))  # without what the mean is off by
     return Spread(mean, deviation, size, certain > ROUNDING * size)
 

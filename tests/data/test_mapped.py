@@ -148,7 +148,7 @@ def path_of(solvers: Solvers, scale: str) -> list[NDArray[Any]]:
     (piece,) = solver.path(L2().terms(lambda: np.empty(0)), scale, np.array([1.0, 0.1]))
     assert piece.losses is not None
     source = solver.source
-    moments = [source.moment(scale), source.gram(scale), source.power, source._val_moment, source._val_gram]
+    moments = [source.moment(scale), source.gram(scale), source.power, *source._val]
     return [solvers.design.scales(scale), *moments, source.centers, piece.coef, *piece.losses]
 
 

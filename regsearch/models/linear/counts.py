@@ -119,7 +119,7 @@ def _tell(residual: Array, rows: Array, ahead: Array, inverse: Array, y: Array, 
     above = 0
     for i in range(y.shape[0]):
         told[i] = residual[i] - rows[i] * ahead[i] * inverse[i]
-        above += told[i] > y[i]
+        above += not told[i] <= y[i]  # nor is it where there is none
     return above == 0
 
 

@@ -19,13 +19,16 @@ from regsearch.models.linear.working_columns import columns_in_play
 from regsearch.models.linear.working_sets import Fitting, UsedColumns
 
 FEW_COLUMNS = 128
-POINTS = 3  # of each fold that are held, by decisions and fitted values of every row
+BESIDE_ROWS = 2  # rows that a fold trains on, for each column: of more columns few are in use until a path's end
+POINTS = 3  # of each fold that are held, by decisions and fitted values of every row ...
+ANEW = 10  # ... and times that the path goes on from them, until they are made anew, as they gather rounding
 
 
 def are_few(solver: Fitting) -> bool:
-    """Whether the columns of a solver are few enough, and dense, with one output."""
-    _, outputs, columns = solver.shape
-    return solver.newton is Newton and outputs == 1 and columns <= FEW_COLUMNS and not solver.design.sparse
+    """Whether the columns of a solver are few enough, also beside the rows, and dense, with one output."""
+    (_, outputs, columns), rows = solver.shape, min(map(len, solver.design.train))
+    few = columns <= FEW_COLUMNS and BESIDE_ROWS * columns <= rows
+    return solver.newton is Newton and outputs == 1 and few and not solver.design.sparse
 
 
 class FewColumns:
@@ -39,17 +42,17 @@ class FewColumns:
         self.newton: list[Newton | None] = [None] * folds
         self.past: list[list[tuple[float, Iterate]]] = [[] for _ in range(folds)]  # the last lambdas, and the points
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
-        self.holds = POINTS * folds * solver.design.shape[0] <= solver.design.room
+        self.holds, self.steps = POINTS * folds * solver.design.shape[0] <= solver.design.room, 0
 
     def advance(self, lambdas: Array, tol: float) -> tuple[list[UsedColumns], Array, Array]:
         """Solve the next lambdas; see `regsearch.models.linear.working_sets.WorkingSets`."""
-        target = tol * self.solver.null
+        target, self.steps = tol * self.solver.null, self.steps + 1
 
         def solve(k: int) -> tuple[UsedColumns, Array, Array, Array]:
             return self._solve(k, lambdas, float(target[k]))
 
         fits = for_each(solve, range(len(self.past)), self.solver.design.by_rows)
-        self.rooms = Rooms()  # they are large, and others may want them before the next lambdas do
+        self.rooms = Rooms()  # they may be large, and others may want them before the next lambdas do
         used, *each = zip(*fits, strict=True)
         b, gap, self.curvature = (np.stack(one) for one in each)
         return list(used), b, gap
@@ -60,10 +63,7 @@ class FewColumns:
         m, steps = len(sample.y), len(lambdas)
         w, gap = np.empty((m, steps, len(columns))), np.empty(steps)
         b, curvature = np.empty((m, steps)), np.zeros((m, steps))
-        known = self.past[k]
-        if known and not self.holds:
-            at, last = known[-1]
-            known = [*known[:-1], (at, newton.point(last.w, last.b))]
+        known = self._points(k, newton)
         for step, lambda_ in enumerate(lambdas):
             if known:
                 start = newton.ahead([one for _, one in known], leading([at for at, _ in known], lambda_), lambda_)
@@ -76,7 +76,17 @@ class FewColumns:
             if self.l2:
                 curvature[:, step] = sample.mean_curvatures(point.eta, point.p)[:, 0]
         self.past[k] = known if self.holds else [(at, point.bare) for at, point in known]
+        del newton.columns  # which may be copies, in a room that others want
         return UsedColumns(columns, w), b, gap, curvature
+
+    def _points(self, k: int, newton: Newton) -> list[tuple[float, Iterate]]:
+        """The last lambdas of a fold, and its points there: as they are held, or as coefficients tell."""
+        points = list(self.past[k])
+        if points and (not self.holds or self.steps % ANEW == 0):
+            points = [(at, one.bare) for at, one in points]
+            at, last = points[-1]
+            points[-1] = at, newton.point(last.w, last.b)
+        return points
 
     def _columns(self, k: int) -> Rows:
         """Those that vary in a fold, and that its penalty lets in."""

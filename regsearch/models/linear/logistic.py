@@ -15,8 +15,9 @@ l1         [K, m, p]      penalty weights; infinite keeps a coefficient at zero
 =========  =============  ==================================================================================
 
 With an L1 part, each fold takes proximal Newton steps on the few coefficients it works on (`newton.py`), and
-one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012). Without
-one, every coefficient counts, and all lambdas of a chunk descend together (`glm_ridge.py`).
+one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012); where columns
+are few beside the rows it works on all (`few_columns.py`). Without one, every coefficient counts, and all lambdas of a
+chunk descend together (`glm_ridge.py`).
 """
 
 from __future__ import annotations

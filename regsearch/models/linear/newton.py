@@ -31,7 +31,7 @@ from scipy.linalg import block_diag
 
 from regsearch._types import Array
 from regsearch.models.linear.kept_support import Minimiser
-from regsearch.models.linear.kernels import penalty
+from regsearch.models.linear.kernels import FAR, penalty
 from regsearch.models.linear.packed import packed, unpacked
 from regsearch.models.linear.rooms import Room, Rooms
 from regsearch.models.linear.sample import Sample
@@ -259,7 +259,8 @@ class Newton:
         w, b = mixed(shares, [one.w for one in points]), mixed(shares, [one.b for one in points])
         turned = (w * here.w <= 0) & (w != here.w) & (self.l1 > 0)
         w[turned] = 0.0
-        known = not turned.any() and all(one.eta.size for one in points)
+        near = sum(map(abs, shares)) < FAR
+        known = near and not turned.any() and all(one.eta.size for one in points)
         new = self._at(w, b, mixed(shares, [one.eta for one in points])) if known else self.point(w, b)
         return new if self._value(new, lambda_) < self._value(here, lambda_) else here
 

@@ -92,6 +92,40 @@ def test_what_is_held_of_points_changes_nothing(kind: str, monkeypatch: pytest.M
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
+@pytest.mark.parametrize("few", [few_columns.FEW_COLUMNS, 0])
+@pytest.mark.parametrize("kind", ["odds", "poisson"])
+def test_gaps_hold_where_lambdas_are_nearly_equal(kind: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two points that are nearly one lead to is told by its coefficients, not by what rounding makes of rows."""
+    monkeypatch.setattr(few_columns, "FEW_COLUMNS", few)
+    for seed in range(4):
+        x, y = data(kind, seed)
+        usual, best, terms = solver(kind, x, y, tol=1e-6), solver(kind, x, y), TERMS["l1"]
+        lambdas = np.geomspace(1, 1e-2, 20) * terms.lambda_max(best.gradient("standard"))
+        for at in (2, 7, 11):
+            lambdas[at + 1], lambdas[at + 2] = lambdas[at] * (1 - 1e-13), lambdas[at] * (1 - 1e-10)
+        found, exact = (list(of.path(terms, "standard", lambdas)) for of in (usual, best))
+        above = objectives(best, found, lambdas) - objectives(best, exact, lambdas)
+        assert np.all(above <= (joined(found)[2] + 1e-9) * best.null[:, None])
+
+
+def test_columns_are_few_beside_the_rows() -> None:
+    """Of more than half as many as a fold trains on, few are in use for most of a path: sets of them are quicker."""
+    x, y = data("odds")
+    wide = np.asfortranarray(np.random.default_rng(0).normal(size=(N, N // 3 + 1)))
+    assert few_columns.are_few(solver("odds", x, y))
+    assert few_columns.are_few(solver("odds", wide[:, : N // 3], y))
+    assert not few_columns.are_few(solver("odds", wide, y))
+
+
+def test_copies_of_columns_are_let_go_between_lambdas() -> None:
+    """A matrix that lies by rows has its columns copied for one fold after another, and for none while others wait."""
+    x, y = data("odds")
+    of = solver("odds", np.ascontiguousarray(x), y)
+    fits = few_columns.FewColumns(of, TERMS["l1"], "standard")
+    fits.advance(np.array([0.1, 0.05]), 1e-6)
+    assert all(one is not None and "columns" not in vars(one) for one in fits.newton)
+
+
 def test_missing_entries_are_filled_for_each_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folds that fill a matrix that they share in turn have fits of their own entries."""
     x, y = data("poisson")

@@ -94,6 +94,11 @@ def test_points_lead_where_a_polynomial_through_them_does_and_never_to_a_worse_s
     newton, lambdas = newton_of(columns, sample), [0.3, 0.25, 0.2]
     point = newton.point(np.zeros((1, COLUMNS)), sample.null_intercept)
     points = [point := newton.solve(point, one, 1e-12, 50) for one in lambdas]
+    nearly = [*lambdas[:2], lambdas[1] * (1 - 1e-14)]
+    twice = [points[0], points[1], newton.solve(points[1], nearly[2], 1e-15, 50)]
+    start = newton.ahead(twice, leading(nearly, 0.2), 0.2)
+    expected = newton.point(start.w, start.b)
+    np.testing.assert_allclose(start.eta, expected.eta, atol=1e-9 * np.abs(expected.eta).max())
     for to in (0.15, 0.02):
         start = newton.ahead(points, leading(lambdas, to), to)
         assert objective(start, to) <= objective(points[-1], to)

@@ -99,7 +99,7 @@ def test_what_rows_of_counts_say_is_the_same(far: float) -> None:
         add_up(residual, shrink, y, weights, dual)
     np.testing.assert_allclose(*duals, rtol=1e-12)
     rows, ahead, told = RANDOM.uniform(size=9), RANDOM.normal(size=9), np.empty((2, 9))
-    for size in (0.0, 100.0):
+    for size in (0.0, 100.0, np.nan):
         reached = [
             tell(residual[0], rows, size * ahead, 1 / weights, y, into)
             for tell, into in zip((counts.tell, counts._all_told), told, strict=True)
