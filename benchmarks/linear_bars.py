@@ -284,7 +284,7 @@ def group_lasso() -> Iterator[Row]:
 
 def poisson() -> Iterator[Row]:
     """Counts."""
-    yield from against(counts(), R_GLMNET, {"early stop": 1.0, "full path": 1.0}, rounds=3)
+    yield from against(counts(), R_GLMNET, {"early stop": 1.0, "full path": 1.0}, rounds=9)
 
 
 def search_tall() -> Iterator[Row]:
