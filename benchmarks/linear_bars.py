@@ -295,7 +295,7 @@ def search_tall() -> Iterator[Row]:
 def search_small() -> Iterator[Row]:
     """A whole search against OptunaSearchCV, few rows."""
     X, y = load_diabetes(return_X_y=True)
-    yield from linear.search_rows("442x10", X, y, bar=1 / 40)
+    yield from linear.search_rows("442x10", X, y, bar=1 / 40, rounds=5)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
