@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.compiling import compiled
+from regsearch.models.linear.kernels import summed
+from regsearch.models.linear.log_link import SMALLEST, SMALLEST_NUMBER, times_log
 from regsearch.models.linear.row_loss import BesideOffset, RowFormulas, RowSample
 from regsearch.models.linear.sample import Settled
 
-SMALLEST = 1e-13  # of a mean
-TINY = np.finfo(float).tiny
-SUMS = {"reassoc", "contract"}  # what lets sums of numbers go to vector instructions: in another order, always the same
+TINY = float(SMALLEST_NUMBER)
 
 
 class CountSample(RowSample):
@@ -35,7 +34,7 @@ class CountSample(RowSample):
         super().__init__(loss if offset is None else BesideOffset(loss, offset), y, weights)
         self.offset = offset
         self._counts = self.target[0]
-        least = self._counts * np.log(np.maximum(self._counts, TINY)) - self._counts
+        least = times_log(self._counts) - self._counts
         self._mean, self._least = max(float(self._counts @ weights), SMALLEST), float(least @ weights)
 
     def settled(self, eta: Array) -> Settled:
@@ -96,7 +95,7 @@ def _settle(
 
 def _all_duals(residual: Array, shrink: Array, y: Array, weights: Array, dual: Array) -> None:
     mean = np.maximum(y - shrink[:, None] * residual, 0.0)
-    dual[:] = (mean - mean * np.log(np.maximum(mean, TINY))) @ weights
+    dual[:] = (mean - times_log(mean)) @ weights
 
 
 def _add_up_duals(residual: Array, shrink: Array, y: Array, weights: Array, dual: Array) -> None:
@@ -123,6 +122,6 @@ def _tell(residual: Array, rows: Array, ahead: Array, inverse: Array, y: Array, 
     return above == 0
 
 
-tell = compiled(_tell, plain=_all_told)
-settle = compiled(_settle, plain=_all_settled, fastmath=SUMS, error_model="numpy")
-add_up_duals = compiled(_add_up_duals, plain=_all_duals, fastmath=SUMS, error_model="numpy")
+tell = summed(_tell, plain=_all_told)
+settle = summed(_settle, plain=_all_settled, error_model="numpy")
+add_up_duals = summed(_add_up_duals, plain=_all_duals, error_model="numpy")

@@ -25,6 +25,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.compiling import compiled
 from regsearch.models.linear.blocks import some_rows
+from regsearch.models.linear.kernels import summed
 
 BLOCK = 512  # rows that are summed at a time, which rounds less than one sum of all
 AT_ONCE = 2**13  # numbers of distributions that are held at a time
@@ -90,7 +91,7 @@ def _feasible(p: Array, y: Array, weights: Array) -> tuple[Array, float, Array]:
     return drift, target, share
 
 
-feasible = compiled(_feasible, plain=_all_feasible, nogil=True, fastmath={"reassoc", "contract"})
+feasible = summed(_feasible, plain=_all_feasible, nogil=True)
 
 
 def all_entropies(

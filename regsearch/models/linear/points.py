@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.compiling import compiled
 from regsearch.models.linear.kernels import summed
 
 
@@ -25,7 +24,7 @@ def _divide(w: Array, inverse: Array, centers: Array, coef: Array, offset: Array
         offset[step] = total
 
 
-divide = compiled(_divide, plain=_divide_all, fastmath={"reassoc", "contract"})
+divide = summed(_divide, plain=_divide_all)
 
 
 @summed

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.log_link import LogLinked, check_not_negative
+from regsearch.models.linear.log_link import LogLinked, check_not_negative, times_log
 from regsearch.models.linear.sample import Sample
-
-SMALLEST_NUMBER = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,3 @@ class Poisson(LogLinked):
         from sklearn.linear_model import PoissonRegressor
 
         return PoissonRegressor(alpha=lambda_ * (1 - l1_ratio), solver="newton-cholesky", tol=1e-8, max_iter=1000)
-
-
-def times_log(x: Array) -> Array:
-    """``x log x`` of numbers of at least 0; the logarithm of many is quicker than `scipy.special.xlogy`."""
-    return np.asarray(x * np.log(np.maximum(x, SMALLEST_NUMBER)))
