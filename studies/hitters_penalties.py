@@ -1,7 +1,7 @@
 """Every penalty side by side: what baseball players earn, by nineteen numbers and categories of their play.
 
 The 263 players of ISLP's Hitters whose salary is known, and its logarithm. Prints the best trial of each penalty, with
-its score, gap and how many columns it uses; the figure (``--figure FILE``, by default in the study's report folder) has
+its score, gap and how many columns it uses; the figure in the study's report folder has
 the coefficients of each along lambda, on all players. Groups are those of a player's last season, career and fielding;
 the best subset, which looks at every one, takes fewer columns than there are.
 
@@ -11,7 +11,6 @@ the best subset, which looks at every one, takes fewer columns than there are.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path as File
@@ -108,22 +107,14 @@ def draw(found: dict[str, Chosen], path: File) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--figure", type=File, metavar="FILE")
-    parser.add_argument("--root", default="mlruns", metavar="DIR")
-    own, others = parser.parse_known_args()
-    status = study.main([*others, "--root", own.root])
-    if status:
-        return status
-    results = study.replace(root=own.root).results()
+def shown(results: Results) -> None:
+    """Each penalty, in a table and as a picture in the study's report folder."""
     found = best_of_each(results)
     print(told(results, found))
-    path = own.figure or results.store.folder / "report" / "hitters_penalties.png"
+    path = results.store.folder / "report" / "hitters_penalties.png"
     draw(found, path)
     print(f"Figure: {path}")
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(study.main(then=shown))

@@ -2,16 +2,15 @@
 
 Thirty measurements of 400 patients, of which eight change the hazard, and their age and stage; some of the patients
 leave before the event. No survival data come with the packages that regsearch needs, and a simulated truth tells what
-real data do not: how many of the eight columns the search finds, and how many others. The figure (``--figure FILE``, by
-default in the study's report folder) has the coefficients, and how the patients fare by the hazards that are predicted
-for them where they are held out. Takes half a minute.
+real data do not: how many of the eight columns the search finds, and how many others. The figure in the study's
+report folder has the coefficients, and how the patients fare by the hazards that are predicted for them where they are
+held out. Takes half a minute.
 
     python studies/survival_cox.py --trials 12
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path as File
 
 import numpy as np
@@ -97,21 +96,13 @@ def draw(coef: pd.Series, hazards: np.ndarray, path: File) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--figure", type=File, metavar="FILE")
-    parser.add_argument("--root", default="mlruns", metavar="DIR")
-    own, others = parser.parse_known_args()
-    status = study.main([*others, "--root", own.root])
-    if status:
-        return status
-    results = study.replace(root=own.root).results()
+def shown(results: Results) -> None:
+    """What is found, in words and as a picture in the study's report folder."""
     coef, hazards = coefficients(results), results.predictions(results.best.number)
-    path = own.figure or results.store.folder / "report" / "survival_cox.png"
+    path = results.store.folder / "report" / "survival_cox.png"
     draw(coef, np.ravel(hazards), path)
     print(f"{told(coef)}\nFigure: {path}")
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(study.main(then=shown))

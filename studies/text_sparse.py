@@ -5,15 +5,14 @@ say before their lists of parameters, and the module is what is predicted. What 
 Functions of one module are written by the same few people, so a good score is partly their style. Rows are never made
 dense. The answer is that of `one_se`: the most regularized model that is as good as the best within an error.
 
-Prints each module's words and how many are in use; the figure (``--figure FILE``, by default in the study's report
-folder) has them with their coefficients. Takes a minute.
+Prints each module's words and how many are in use; the figure in the study's report folder has
+them with their coefficients. Takes a minute.
 
     python studies/text_sparse.py --trials 6
 """
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 from importlib import import_module
@@ -25,7 +24,7 @@ import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from regsearch import Choice, Float, Int, Linear, Path, Prepare, Study
+from regsearch import Choice, Float, Int, Linear, Path, Prepare, Results, Study
 from regsearch.models.linear.penalties import ElasticNet
 from regsearch.results.choice import Chosen
 
@@ -111,26 +110,18 @@ def draw(found: dict[str, list[tuple[str, float]]], title: str, path: File) -> N
     figure.savefig(path, dpi=110)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--figure", type=File, metavar="FILE")
-    parser.add_argument("--root", default="mlruns", metavar="DIR")
-    own, others = parser.parse_known_args()
-    status = study.main([*others, "--root", own.root])
-    if status:
-        return status
-    results = study.replace(root=own.root).results()
+def shown(results: Results) -> None:
+    """Each module's words, and a picture of them in the study's report folder."""
     chosen = results.choose("one_se")
     found, used, every = giveaways(chosen)
     for module, pairs in found.items():
         print(f"{module:18}{', '.join(word for word, _ in pairs)}")
     accuracy = chosen.trial.points["accuracy"].val
     said = f"{used} of {every} words tell {len(found)} modules apart, with an accuracy of {accuracy:.3f}"
-    path = own.figure or results.store.folder / "report" / "text_sparse.png"
+    path = results.store.folder / "report" / "text_sparse.png"
     draw(found, said, path)
     print(f"{said}\nFigure: {path}")
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(study.main(then=shown))

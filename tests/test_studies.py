@@ -38,24 +38,20 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_penalties_side_by_side(
-    sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_penalties_side_by_side(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every penalty but two has trials, and those that have one are in the table and the figure, the best first."""
     names = runpy.run_path(HITTERS)
     assert len(names["X"]) == 39
     kinds = {penalty.kind for penalty in names["study"].space.penalty.options}
     assert {"slope", "mcp", "scad", "group_lasso", "fused_lasso", "l0", "relaxed_lasso"} < kinds
-    words = ["--trials", "4", "--root", str(sample / "runs"), "--figure", str(sample / "paths.png")]
-    monkeypatch.setattr(sys, "argv", [HITTERS, *words])
-    monkeypatch.setitem(names["main"].__globals__, "study", names["study"].replace(tracking=False))
-    assert names["main"]() == 0
+    ready = names["study"].replace(tracking=False, root=str(sample / "runs"))
+    assert ready.main(["--trials", "4"], then=names["shown"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.partition("penalty   ")[2].splitlines()[1:-1]]
     scores = [float(row[1]) for row in rows]
     assert {row[0] for row in rows} <= kinds
     assert len(rows) > 1
     assert scores == sorted(scores, reverse=True)
-    assert (sample / "paths.png").read_bytes().startswith(b"\x89PNG")
+    assert (ready.results().store.folder / "report" / "hitters_penalties.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_study_says_what_data_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,33 +95,28 @@ def test_words_that_give_a_module_away(
     table = table[table["module"].isin(["integrate", "linalg", "signal"])]
     small = names["study"]._with("text", table[["text"]], table["module"], tracking=False)
     small = small.replace(space=small.space.replace(lambda_=LambdaPath(4)))
-    words = ["--trials", "2", "--root", str(tmp_path / "runs"), "--figure", str(tmp_path / "words.png")]
-    monkeypatch.setattr(sys, "argv", [TEXT, *words])
-    monkeypatch.setitem(names["main"].__globals__, "study", small)
-    assert names["main"]() == 0
+    small = small.replace(root=str(tmp_path / "runs"))
+    monkeypatch.setitem(names["shown"].__globals__, "study", small)
+    assert small.main(["--trials", "2"], then=names["shown"]) == 0
     said = capsys.readouterr().out
     found = {line.split()[0]: line.split(maxsplit=1)[1].split(", ") for line in said.splitlines()[-5:-2]}
     assert set(found) == {"integrate", "linalg", "signal"}
     assert not {word for several in found.values() for word in several} & {"scipy", *found}
-    assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
+    assert (small.results().store.folder / "report" / "text_sparse.png").read_bytes().startswith(b"\x89PNG")
 
 
 SURVIVAL = str(Path(__file__).parents[1] / "studies" / "survival_cox.py")
 
 
 @pytest.mark.slow
-def test_columns_that_change_a_hazard_are_told_from_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_columns_that_change_a_hazard_are_told_from_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The study of simulated patients finds the columns that matter, and draws how thirds of predicted hazard fare."""
     names = runpy.run_path(SURVIVAL)
-    ready = names["study"].replace(tracking=False, cv=3, space=names["study"].space.replace(lambda_=LambdaPath(15)))
-    words = ["--trials", "2", "--root", str(tmp_path / "runs"), "--figure", str(tmp_path / "survival.png")]
-    monkeypatch.setattr(sys, "argv", [SURVIVAL, *words])
-    monkeypatch.setitem(names["main"].__globals__, "study", ready)
-    assert names["main"]() == 0
+    space = names["study"].space.replace(lambda_=LambdaPath(15))
+    ready = names["study"].replace(tracking=False, cv=3, root=str(tmp_path / "runs"), space=space)
+    assert ready.main(["--trials", "2"], then=names["shown"]) == 0
     assert f"columns that matter {names['TRUE']} are kept" in capsys.readouterr().out
-    assert (tmp_path / "survival.png").read_bytes().startswith(b"\x89PNG")
+    assert (ready.results().store.folder / "report" / "survival_cox.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_survival_is_the_share_that_is_left_among_those_at_risk() -> None:
